@@ -1,0 +1,3 @@
+//! A STUN and TURN relay for a spare server. Knows nothing of calls.
+
+pub mod stun;

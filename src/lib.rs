@@ -1,0 +1,16 @@
+#![doc = include_str!("README.md")]
+
+pub mod cli;
+pub mod cmd;
+pub mod config;
+pub mod error;
+
+pub mod code;
+
+pub mod call;
+pub mod transport;
+
+pub mod media;
+pub mod picture;
+
+pub mod tui;

@@ -1,0 +1,2 @@
+//! The `p2pcall` binary.
+fn main() {}
