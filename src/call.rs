@@ -1,1 +1,3 @@
-//! call
+//! The life of a call.
+
+pub mod event;

@@ -1,1 +1,3 @@
-//! media
+//! Sound and picture: capture, coding, playout.
+
+pub mod frame;
