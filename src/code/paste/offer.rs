@@ -1,5 +1,7 @@
 //! The offer in a text: what follows one of its `P2P`, or why none of them begins an offer.
 
+use std::ops::Range;
+
 use super::suspect::suspect;
 use super::{Complaint, MAX_TRIES};
 use crate::code::OfferCode;
@@ -13,6 +15,9 @@ const MAX_SYMBOLS: usize = symbols_for(MAX_BYTES);
 
 /// First symbol of every offer of version 1: version 001, kind 00.
 const FIRST_SYMBOL: u8 = VERSION << 2;
+
+/// The symbols that hold the header byte.
+const HEADER: Range<usize> = 0..2;
 
 /// So many letters in one word after `P2P` are meant to be a code, whatever they begin with.
 const A_CODE_AT_LEAST: usize = 40;
@@ -85,23 +90,26 @@ fn diagnose(piece: &[Letter]) -> Wrong {
     let bytes = to_bytes(&symbols);
     match decode_offer(&bytes) {
         Ok((_, len)) => wrong_at(Some(symbols_for(len) - 1)),
-        Err(DecodeError::Check { len }) => wrong_at(suspect_for_check(&symbols, len)),
-        Err(DecodeError::Truncated { .. }) => truncated(piece, &symbols),
+        Err(DecodeError::Check { len }) => wrong_at(suspect_for_check(&bytes, len)),
+        Err(DecodeError::Truncated { .. }) => truncated(piece, symbols.len(), &bytes),
         Err(_) if offer_check_agrees(&bytes) => Wrong::Newer,
-        Err(DecodeError::Version(version)) => match suspect(&symbols, 0..2, is_whole) {
+        Err(DecodeError::Version(version)) => match suspect(&bytes, HEADER, is_whole) {
             None if version > VERSION => Wrong::NewerOrWrong,
             at => wrong_at(at),
         },
-        Err(DecodeError::Kind(_) | DecodeError::Field(_)) => wrong_at(suspect_for_structure(&symbols)),
+        Err(DecodeError::Kind(_) | DecodeError::Field(_)) => wrong_at(suspect_for_structure(&bytes)),
     }
 }
 
-fn truncated(piece: &[Letter], symbols: &[u8]) -> Wrong {
-    if symbols.len() < piece.len() || symbols.len() >= MAX_SYMBOLS {
-        let letter_without_value = (symbols.len() < piece.len()).then_some(symbols.len());
-        return wrong_at(letter_without_value);
+/// The structure asks for more than `symbols`, which are all there are, all that have a value, or all that are read.
+fn truncated(piece: &[Letter], symbols: usize, bytes: &[u8]) -> Wrong {
+    if symbols == MAX_SYMBOLS {
+        return wrong_at(None);
     }
-    match suspect_for_structure(symbols) {
+    if symbols < piece.len() {
+        return wrong_at(Some(symbols));
+    }
+    match suspect_for_structure(bytes) {
         None => Wrong::CutOff { chars: PREFIX.len() + piece.len() },
         at => wrong_at(at),
     }
@@ -113,19 +121,18 @@ fn wrong_at(index: Option<usize>) -> Wrong {
 }
 
 /// The structure is sound, so its length is taken for right.
-fn suspect_for_check(symbols: &[u8], len: usize) -> Option<usize> {
-    let count = symbols_for(len);
-    let whole = |symbols: &[u8]| to_bytes(symbols).get(..len).is_some_and(offer_check_agrees);
-    suspect(symbols.get(..count)?, 0..count, whole)
+fn suspect_for_check(bytes: &[u8], len: usize) -> Option<usize> {
+    suspect(bytes.get(..len)?, 0..symbols_for(len), offer_check_agrees)
 }
 
 /// Something in the header or the addresses makes the structure unsound, or longer than it is.
-fn suspect_for_structure(symbols: &[u8]) -> Option<usize> {
-    let addresses = symbols_for(offer_fixed_len(false)) - 4;
-    (suspect(symbols, 0..2, is_whole)).or_else(|| suspect(symbols, addresses..symbols.len(), is_whole))
+fn suspect_for_structure(bytes: &[u8]) -> Option<usize> {
+    let addresses = offer_fixed_len(false) * 8 / 5 - 4;
+    let end = symbols_for(bytes.len());
+    suspect(bytes, HEADER, is_whole).or_else(|| suspect(bytes, addresses..end, is_whole))
 }
 
-/// Whether these symbols, all of them, are an offer.
-fn is_whole(symbols: &[u8]) -> bool {
-    decode_offer(&to_bytes(symbols)).is_ok_and(|(_, len)| symbols_for(len) == symbols.len())
+/// Whether these bytes, all of them, are an offer.
+fn is_whole(bytes: &[u8]) -> bool {
+    decode_offer(bytes).is_ok_and(|(_, len)| len == bytes.len())
 }

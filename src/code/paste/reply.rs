@@ -49,10 +49,8 @@ fn reply_at(from: &[Letter], agrees: &impl Fn(&[u8]) -> bool) -> Result<ReplyCod
             Ok(ReplyCode { reply, bytes })
         }
         Err(DecodeError::Truncated { .. }) if symbols.len() == from.len() && begins_like_a_group(from) => {
-            let changed = suspect(&symbols, 0..symbols.len(), |symbols| {
-                let bytes = to_bytes(symbols);
-                let whole = decode_reply(&bytes).is_ok_and(|(_, len)| symbols_for(len) == symbols.len());
-                whole && agrees(&bytes)
+            let changed = suspect(&bytes, 0..symbols.len(), |bytes| {
+                decode_reply(bytes).is_ok_and(|(_, len)| len == bytes.len()) && agrees(bytes)
             });
             Err(changed.is_none().then_some(Wrong::CutOff { chars: symbols.len() }))
         }
