@@ -1,0 +1,186 @@
+//! Everything that is said to servers: names resolved, STUN asked and repeated, relays kept. Joins the pure
+//! parts ([`Bindings`], [`Ledger`]) to the sockets.
+#![expect(clippy::disallowed_methods, reason = "the edge where the clock is read")]
+
+use crate::config::{NetworkConfig, StunServer};
+use p2pcall_relay::stun::TransactionId;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+use super::binding::Bindings;
+use super::host::HostSocket;
+use super::hub::{Hub, Outlet};
+use super::ledger::{Gathered, Ledger};
+use super::router::LinkId;
+
+/// DNS that takes longer is as good as none.
+const DNS_DEADLINE: Duration = Duration::from_secs(2);
+
+/// The servers of a transport.
+#[derive(Debug)]
+pub(super) struct Servers {
+    config: NetworkConfig,
+    hub: Arc<Hub>,
+    hosts: Vec<(LinkId, Arc<HostSocket>)>,
+    bindings: Mutex<Bindings>,
+    ledger: Mutex<Ledger>,
+    changed: Notify,
+    started: AtomicBool,
+}
+
+impl Servers {
+    pub(super) fn new(config: NetworkConfig, hub: Arc<Hub>, hosts: Vec<(LinkId, Arc<HostSocket>)>) -> Self {
+        let offered = if config.relay_only { &[][..] } else { &hosts[..] };
+        let ledger = Ledger::new(offered.iter().map(|(_, socket)| socket.candidate()).collect());
+        Self {
+            config,
+            hub,
+            hosts,
+            bindings: Mutex::new(Bindings::new(Box::new(random_id))),
+            ledger: Mutex::new(ledger),
+            changed: Notify::new(),
+            started: AtomicBool::new(false),
+        }
+    }
+
+    /// Begins to ask; only the first time.
+    pub(super) fn start(self: &Arc<Self>) {
+        if self.started.swap(true, Ordering::SeqCst) || self.config.no_servers {
+            return;
+        }
+        let stun = if self.config.relay_only { &[][..] } else { &self.config.stun[..] };
+        for server in stun {
+            let index = lock(&self.ledger).stun(format!("{}:{}", server.host, server.port));
+            let (this, server) = (Arc::clone(self), server.clone());
+            tokio::spawn(async move { this.ask(index, &server).await });
+        }
+    }
+
+    /// Resolves a STUN server and asks it from every socket of its family.
+    async fn ask(&self, index: usize, server: &StunServer) {
+        let addresses = resolve(&server.host, server.port).await;
+        let mut asked = Vec::new();
+        for (link, socket) in &self.hosts {
+            let own = socket.candidate().address;
+            let address = addresses.iter().find(|address| address.is_ipv4() == own.is_ipv4());
+            asked.extend(address.map(|address| (*link, *address)));
+        }
+        let event = lock(&self.ledger).stun_asked(index, asked.clone());
+        if let Some(event) = event {
+            self.hub.tell(event);
+        }
+        let now = Instant::now();
+        let mut bindings = lock(&self.bindings);
+        asked.iter().for_each(|(link, address)| bindings.ask(now, *link, *address));
+        drop(bindings);
+        self.drive(now);
+        self.changed.notify_waiters();
+    }
+
+    /// A datagram came in at a host socket.
+    pub(super) fn received(&self, link: LinkId, from: SocketAddr, bytes: &[u8]) {
+        let now = Instant::now();
+        if lock(&self.bindings).handle_packet(now, bytes) {
+            self.drive(now);
+        } else if !self.config.relay_only {
+            self.hub.received(link, from, bytes);
+        }
+    }
+
+    /// Does what is due, and says when to call again.
+    pub(super) fn handle_timeout(&self, now: Instant) -> Option<Instant> {
+        lock(&self.bindings).handle_timeout(now);
+        self.pump(now);
+        lock(&self.bindings).poll_timeout()
+    }
+
+    pub(super) fn keep_alive(&self, now: Instant, on: bool) {
+        lock(&self.bindings).keep_alive(now, on);
+        self.hub.wake.notify_one();
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        lock(&self.ledger).is_settled()
+    }
+
+    pub(super) fn is_satisfied(&self) -> bool {
+        lock(&self.ledger).is_satisfied()
+    }
+
+    /// Something was learnt, or 50 ms have passed: a notice between two looks would be missed.
+    pub(super) async fn changed(&self) {
+        let _ = tokio::time::timeout(Duration::from_millis(50), self.changed.notified()).await;
+    }
+
+    pub(super) fn finish(&self) -> Gathered {
+        lock(&self.ledger).finish()
+    }
+
+    pub(super) async fn close(&self) {}
+
+    /// Sends and tells what the bindings want, and has the timer look again.
+    fn drive(&self, now: Instant) {
+        self.pump(now);
+        self.hub.wake.notify_one();
+    }
+
+    fn pump(&self, now: Instant) {
+        loop {
+            let Some(transmit) = lock(&self.bindings).poll_transmit() else { break };
+            let Some((_, socket)) = self.hosts.iter().find(|(link, _)| *link == transmit.link) else {
+                continue;
+            };
+            if let Err(error) = socket.try_send(transmit.to, &transmit.bytes)
+                && error.kind() != std::io::ErrorKind::WouldBlock
+            {
+                log::debug!("no way to {}: {error}", transmit.to);
+                lock(&self.bindings).unreachable(now, transmit.link, transmit.to);
+            }
+        }
+        loop {
+            let Some(event) = lock(&self.bindings).poll_event() else { break };
+            let (super::binding::BindingEvent::Mapped { link, .. }
+            | super::binding::BindingEvent::Changed { link, .. }
+            | super::binding::BindingEvent::Failed { link, .. }) = event;
+            let Some((_, socket)) = self.hosts.iter().find(|(host, _)| *host == link) else { continue };
+            let news = lock(&self.ledger).binding(event, &socket.candidate());
+            if let Some(news) = news {
+                self.hub.tell(news);
+            }
+            self.changed.notify_waiters();
+        }
+    }
+}
+
+/// The addresses of a name; a number is its own. Empty when DNS does not answer in time.
+pub(super) async fn resolve(host: &str, port: u16) -> Vec<SocketAddr> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return vec![SocketAddr::new(address, port)];
+    }
+    match tokio::time::timeout(DNS_DEADLINE, tokio::net::lookup_host((host, port))).await {
+        Ok(Ok(addresses)) => addresses.collect(),
+        Ok(Err(error)) => {
+            log::debug!("{host}: {error}");
+            Vec::new()
+        }
+        Err(_) => Vec::new(),
+    }
+}
+
+/// RFC 8489 §5: chosen at random, so that nobody off the path can answer.
+pub(super) fn random_id() -> TransactionId {
+    let mut id = [0; 12];
+    if getrandom::fill(&mut id).is_err() {
+        // No random numbers: nothing secret hangs on this one, the address of a local will do.
+        let here = std::ptr::from_ref(&id).addr().to_be_bytes();
+        id.iter_mut().zip(here).for_each(|(id, byte)| *id = byte);
+    }
+    TransactionId(id)
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
