@@ -1,3 +1,5 @@
 //! The life of a call.
 
 pub mod event;
+pub mod identity;
+pub mod peer;
