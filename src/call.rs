@@ -11,6 +11,8 @@
 pub mod channel;
 pub mod ending;
 pub mod event;
+pub mod identity;
+pub mod peer;
 pub mod verify;
 
 use channel::{DescriptionKind, Talk, clean};

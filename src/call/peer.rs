@@ -1,0 +1,278 @@
+//! The peer connection: ICE, DTLS, the data channel, RTP and RTCP to the one other end of a call. This file
+//! and those below it are the only ones that name the WebRTC stack.
+//!
+//! ```text
+//! let (peer, streams) = Peer::open(config).await?;         // over the transport's ports
+//! peer.start_as_offerer(&remote).await?;                   // stage 1, from a code; or start_as_answerer
+//! match streams.events.recv().await { … }                  // ChannelOpen, ChannelMessage, NewPath, …
+//! let certificate = peer.remote_certificate().await;       // compare it before anything else is believed
+//! ```
+//!
+//! What it does not do: bind sockets, speak to servers (the transport does), decide who may call (the code
+//! and the session do), code media. It does not reconnect: a path that is lost is told, and that is all.
+
+mod checks;
+mod events;
+mod sdp;
+mod socket;
+mod stack;
+
+pub use sdp::LocalCandidate;
+pub use socket::PacketPort;
+
+use crate::call::identity::Identity;
+use crate::media::frame::{Codec, MediaKind};
+use bytes::Bytes;
+use events::{Handler, Note, Notes, OpenChannel, Pump};
+use rtc::data_channel::RTCDataChannelInit;
+use socket::{Tasks, Wire};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSessionDescription, Registry};
+
+/// The name of the one data channel (the stack and browsers show it, nobody relies on it).
+const CHANNEL_LABEL: &str = "p2pcall";
+/// Events that may wait for the session; beyond that the data channel waits too.
+const EVENTS: usize = 256;
+/// Remote candidates that are tried at most.
+const MAX_REMOTE_CANDIDATES: usize = 32;
+
+/// A username fragment and password (RFC 8445 §5.3).
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceCredentials {
+    /// 4 to 256 characters.
+    pub ufrag: String,
+    /// 22 to 256 characters.
+    pub pwd: String,
+}
+
+impl std::fmt::Debug for IceCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "IceCredentials({}, …)", self.ufrag)
+    }
+}
+
+/// Everything a peer needs from the start.
+#[derive(Debug, Clone)]
+pub struct PeerConfig {
+    /// This end's certificate.
+    pub identity: Identity,
+    /// This end's ICE credentials.
+    pub local: IceCredentials,
+    /// The ways out; relayed ones are held back for 300 ms where there are others.
+    pub ports: Vec<Arc<dyn PacketPort>>,
+    /// The video codecs that this end can code and decode, the preferred one first.
+    pub video_codecs: Vec<Codec>,
+    /// Whether the stack compares the remote certificate with the remote description: not for a code's
+    /// stage 1, whose description is synthetic and whose certificate the session compares.
+    pub verify_fingerprint: bool,
+    /// The call's clock zero, for `MediaPacket::arrived`.
+    pub started: Instant,
+}
+
+/// What a peer tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeerEvent {
+    /// Packets now take another path: the index of the local port, and the remote address.
+    NewPath {
+        /// Index into `PeerConfig::ports`.
+        port: usize,
+        /// Where packets go.
+        remote: SocketAddr,
+    },
+    /// ICE and DTLS are up, or up again.
+    Connected,
+    /// Nothing came for 2.5 s.
+    Disconnected,
+    /// Nothing came for 5 s, or DTLS failed. The peer is of no further use.
+    Failed,
+    /// The data channel is open; the remote certificate is known.
+    ChannelOpen,
+    /// One message.
+    ChannelMessage(Bytes),
+    /// The data channel is gone.
+    ChannelClosed,
+    /// The first packet of a kind and codec came in.
+    Track {
+        /// Sound or picture.
+        kind: MediaKind,
+        /// What it is coded with.
+        codec: Codec,
+    },
+    /// The remote end, or a full queue, wants a key frame.
+    KeyFrameWanted,
+}
+
+/// Why something could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    /// No loopback address for the stack to stand on.
+    #[error("the local network stack refused: {0}")]
+    Io(#[from] std::io::Error),
+    /// The WebRTC stack said no.
+    #[error("the WebRTC stack refused: {0}")]
+    Stack(String),
+    /// A remote description is too long, or not one.
+    #[error("the session description is not usable: {0}")]
+    Description(&'static str),
+    /// A remote description names another certificate than the one that was authenticated.
+    #[error("the session description names another certificate than the connection's")]
+    Fingerprint,
+    /// Both ends offered at once and this end's offer stands.
+    #[error("the remote offer crossed ours, which stands")]
+    Glare,
+    /// There is no channel, or no longer.
+    #[error("the connection is closed")]
+    Closed,
+}
+
+impl From<webrtc::error::Error> for PeerError {
+    fn from(error: webrtc::error::Error) -> Self {
+        Self::Stack(error.to_string())
+    }
+}
+
+/// What comes out of a peer.
+#[derive(Debug)]
+pub struct PeerStreams {
+    /// What happens to it.
+    pub events: mpsc::Receiver<PeerEvent>,
+}
+
+/// One connection to the other end. Dropping it stops everything it started.
+pub struct Peer {
+    connection: Arc<dyn PeerConnection>,
+    wire: Arc<Wire>,
+    notes: Notes,
+    channel: OpenChannel,
+    helpers: JoinSet<()>,
+    _tasks: Tasks,
+}
+
+impl std::fmt::Debug for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Peer(path {:?})", self.wire.path())
+    }
+}
+
+impl Peer {
+    /// Opens a peer over its ports. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// `Io` when there is no loopback interface, `Stack` for credentials or a certificate it can't use.
+    pub async fn open(config: PeerConfig) -> Result<(Self, PeerStreams), PeerError> {
+        let (events_in, events) = mpsc::channel(EVENTS);
+        let (notes, queue) = Notes::new();
+        let wire = Wire::new(config.ports.clone(), config.started, notes.clone());
+        let handler = Arc::new(Handler(notes.clone()));
+        let (connection, tasks) = stack::build(&config, &wire, Registry::new, handler).await?;
+        let channel = OpenChannel::default();
+        let mut helpers = JoinSet::new();
+        let pump = Pump {
+            notes: queue,
+            key_frame: notes.clone(),
+            events: events_in,
+            wire: Arc::clone(&wire),
+            open: channel.clone(),
+        };
+        helpers.spawn(pump.run());
+        let hurried = Arc::clone(&wire);
+        helpers.spawn(async move { hurried.hurry().await });
+        let peer = Self { connection, wire, notes, channel, helpers, _tasks: tasks };
+        Ok((peer, PeerStreams { events }))
+    }
+
+    /// Stage 1 of a code, as the one who made it: controlling, DTLS server, and patient. Who rings with the
+    /// right credentials is let in as far as the data channel; the session compares certificates.
+    ///
+    /// # Errors
+    /// `Stack` for credentials it can't use, or when already started.
+    pub async fn start_as_offerer(&self, remote: &IceCredentials) -> Result<(), PeerError> {
+        self.open_negotiated_channel().await?;
+        let offer = self.connection.create_offer(None).await?;
+        self.connection.set_local_description(offer).await?;
+        let answer = RTCSessionDescription::answer(sdp::synthetic(sdp::Half::Answer, remote))?;
+        self.connection.set_remote_description(answer).await?;
+        Ok(())
+    }
+
+    /// Stage 1 of a code, as the one who read it: controlled, DTLS client, rings at `candidates`.
+    ///
+    /// # Errors
+    /// `Stack` for credentials it can't use, or when already started.
+    pub async fn start_as_answerer(
+        &self,
+        remote: &IceCredentials,
+        candidates: &[SocketAddr],
+    ) -> Result<(), PeerError> {
+        self.open_negotiated_channel().await?;
+        let offer = RTCSessionDescription::offer(sdp::synthetic(sdp::Half::Offer, remote))?;
+        self.connection.set_remote_description(offer).await?;
+        let answer = self.connection.create_answer(None).await?;
+        self.connection.set_local_description(answer).await?;
+        for address in candidates.iter().take(MAX_REMOTE_CANDIDATES) {
+            self.add_remote_candidate(*address).await?;
+        }
+        Ok(())
+    }
+
+    /// One more address to ring at; of no use once a path was chosen.
+    ///
+    /// # Errors
+    /// `Stack` before the start.
+    pub async fn add_remote_candidate(&self, address: SocketAddr) -> Result<(), PeerError> {
+        let local = LocalCandidate { kind: crate::call::event::PathKind::Host, address, base: None };
+        let candidate = RTCIceCandidateInit {
+            candidate: sdp::candidate(&local, 0),
+            sdp_mid: Some("0".into()),
+            sdp_mline_index: Some(0),
+            ..RTCIceCandidateInit::default()
+        };
+        self.connection.add_ice_candidate(candidate).await?;
+        // The stack's loop does not notice by itself.
+        self.wire.kick();
+        Ok(())
+    }
+
+    /// The remote certificate, DER; known from `ChannelOpen` on.
+    pub async fn remote_certificate(&self) -> Option<Vec<u8>> {
+        let certificates = self.connection.sctp().await?.transport().get_remote_certificates().await.ok()?;
+        certificates.into_iter().next()
+    }
+
+    /// Sends one message, as soon as there is room for it.
+    ///
+    /// # Errors
+    /// `Closed` before `ChannelOpen` and after `ChannelClosed`; `Stack` for a message that is too long.
+    pub async fn send(&self, message: &[u8]) -> Result<(), PeerError> {
+        let channel = self.channel.get().ok_or(PeerError::Closed)?;
+        Ok(channel.send(message.into()).await?)
+    }
+
+    /// The last round trip of a connectivity check.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.wire.round_trip()
+    }
+
+    /// Says nothing more and stops, within some 100 ms.
+    pub async fn close(mut self) {
+        self.helpers.abort_all();
+        if let Err(error) = self.connection.close().await {
+            log::debug!("closing the connection: {error}");
+        }
+    }
+
+    async fn open_negotiated_channel(&self) -> Result<(), PeerError> {
+        // The id is agreed on, so the channel needs no round trip of its own (RFC 8832 §6).
+        let init = RTCDataChannelInit { negotiated: Some(0), ..RTCDataChannelInit::default() };
+        let channel = self.connection.create_data_channel(CHANNEL_LABEL, Some(init)).await?;
+        self.notes.put(Note::Channel(channel));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

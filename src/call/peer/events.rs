@@ -1,0 +1,200 @@
+//! From the stack's callbacks to the peer's events: its states with our patience, and the data channel.
+//!
+//! The stack awaits callbacks inside its own loop, so they only put a note into a queue; one task makes
+//! events of the notes and waits for the session where the session is slow. Knows no media but its kinds.
+
+use super::PeerEvent;
+use super::checks::Path;
+use super::socket::Wire;
+use super::stack::DISCONNECTED_AFTER;
+use crate::media::frame::Codec;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use webrtc::data_channel::{DataChannel, DataChannelEvent};
+use webrtc::peer_connection::{PeerConnectionEventHandler, RTCPeerConnectionState};
+
+/// From "in doubt" to "lost": 5 s of silence in all, so that a killed peer is seen within 6 s.
+const FAILED_AFTER_DISCONNECTED: Duration = DISCONNECTED_AFTER;
+
+/// Something that happened inside the stack.
+pub(super) enum Note {
+    /// Data took a new path.
+    Path(Path),
+    /// ICE and DTLS together.
+    State(RTCPeerConnectionState),
+    /// There is a data channel, not yet open.
+    Channel(Arc<dyn DataChannel>),
+    /// The first packet of a codec.
+    Track(Codec),
+    /// A key frame is wanted; `Notes::key_frame` sees to it that only one such note waits.
+    KeyFrame,
+}
+
+/// Where notes are put, from anywhere.
+#[derive(Clone)]
+pub(super) struct Notes {
+    queue: mpsc::UnboundedSender<Note>,
+    key_frame: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for Notes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Notes")
+    }
+}
+
+impl Notes {
+    /// The queue's two ends. It has no bound of its own: each kind of note is bounded by its nature.
+    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Note>) {
+        let (queue, notes) = mpsc::unbounded_channel();
+        (Self { queue, key_frame: Arc::default() }, notes)
+    }
+
+    /// Notes something down.
+    pub(super) fn put(&self, note: Note) {
+        // Nobody reads any more when the peer is being closed.
+        let _ = self.queue.send(note);
+    }
+
+    /// A key frame is wanted, however often that is said before somebody hears it.
+    pub(super) fn key_frame(&self) {
+        if !self.key_frame.swap(true, Ordering::AcqRel) {
+            self.put(Note::KeyFrame);
+        }
+    }
+}
+
+/// The channel, once it is open, for those who send.
+#[derive(Clone, Default)]
+pub(super) struct OpenChannel(Arc<Mutex<Option<Arc<dyn DataChannel>>>>);
+
+impl OpenChannel {
+    /// The channel while it is open.
+    pub(super) fn get(&self) -> Option<Arc<dyn DataChannel>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, channel: Option<Arc<dyn DataChannel>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = channel;
+    }
+}
+
+/// The callbacks.
+pub(super) struct Handler(pub(super) Notes);
+
+#[async_trait::async_trait]
+impl PeerConnectionEventHandler for Handler {
+    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        self.0.put(Note::State(state));
+    }
+
+    async fn on_data_channel(&self, channel: Arc<dyn DataChannel>) {
+        self.0.put(Note::Channel(channel));
+    }
+}
+
+/// The task that makes events of notes, up to the end of the queue or of the session.
+pub(super) struct Pump {
+    pub(super) notes: mpsc::UnboundedReceiver<Note>,
+    pub(super) key_frame: Notes,
+    pub(super) events: mpsc::Sender<PeerEvent>,
+    pub(super) wire: Arc<Wire>,
+    pub(super) open: OpenChannel,
+}
+
+impl Pump {
+    /// Runs until nobody listens.
+    pub(super) async fn run(mut self) {
+        let mut channel: Option<Arc<dyn DataChannel>> = None;
+        let mut fails_at: Option<Instant> = None;
+        loop {
+            let event = tokio::select! {
+                note = self.notes.recv() => match note {
+                    None => return,
+                    // Only the first channel is ours; a browser may open more, which nobody reads.
+                    Some(Note::Channel(new)) => {
+                        channel.get_or_insert(new);
+                        None
+                    }
+                    Some(Note::State(state)) => state_event(state, &mut fails_at),
+                    Some(note) => self.media_event(&note),
+                },
+                event = next_of(channel.as_ref()) => self.channel_event(event, &mut channel),
+                () = passed(fails_at) => {
+                    fails_at = None;
+                    Some(PeerEvent::Failed)
+                }
+            };
+            if let Some(event) = event
+                && self.events.send(event).await.is_err()
+            {
+                return;
+            }
+        }
+    }
+
+    fn media_event(&self, note: &Note) -> Option<PeerEvent> {
+        match note {
+            Note::Path((port, remote)) => Some(PeerEvent::NewPath { port: *port, remote: *remote }),
+            Note::Track(codec) => Some(PeerEvent::Track { kind: codec.kind(), codec: *codec }),
+            Note::KeyFrame => {
+                self.key_frame.key_frame.store(false, Ordering::Release);
+                Some(PeerEvent::KeyFrameWanted)
+            }
+            Note::State(_) | Note::Channel(_) => None,
+        }
+    }
+
+    fn channel_event(
+        &self,
+        event: Option<DataChannelEvent>,
+        channel: &mut Option<Arc<dyn DataChannel>>,
+    ) -> Option<PeerEvent> {
+        match event {
+            Some(DataChannelEvent::OnOpen) => {
+                self.open.set(channel.clone());
+                self.wire.settle();
+                Some(PeerEvent::ChannelOpen)
+            }
+            Some(DataChannelEvent::OnMessage(message)) => {
+                Some(PeerEvent::ChannelMessage(message.data.freeze()))
+            }
+            Some(DataChannelEvent::OnClose) | None => {
+                *channel = None;
+                self.open.set(None);
+                Some(PeerEvent::ChannelClosed)
+            }
+            Some(_) => None,
+        }
+    }
+}
+
+fn state_event(state: RTCPeerConnectionState, fails_at: &mut Option<Instant>) -> Option<PeerEvent> {
+    *fails_at = None;
+    match state {
+        RTCPeerConnectionState::Connected => Some(PeerEvent::Connected),
+        RTCPeerConnectionState::Disconnected => {
+            *fails_at = Some(Instant::now() + FAILED_AFTER_DISCONNECTED);
+            Some(PeerEvent::Disconnected)
+        }
+        RTCPeerConnectionState::Failed => Some(PeerEvent::Failed),
+        _ => None,
+    }
+}
+
+async fn next_of(channel: Option<&Arc<dyn DataChannel>>) -> Option<DataChannelEvent> {
+    match channel {
+        Some(channel) => channel.poll().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn passed(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

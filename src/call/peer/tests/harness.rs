@@ -1,0 +1,149 @@
+//! What the tests of two peers share: ports that can be bad, peers over them, and waiting for events.
+
+use super::*;
+use crate::call::event::{PathKind, Protocol};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use tokio::io::ReadBuf;
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
+
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A port over a real socket: host or, as far as the peer can tell, relay; it may lose every nth packet.
+#[derive(Debug)]
+pub(super) struct TestPort {
+    socket: UdpSocket,
+    kind: PathKind,
+    lose_every: u64,
+    sent: AtomicU64,
+}
+
+impl TestPort {
+    pub(super) async fn new(address: &str, kind: PathKind, lose_every: u64) -> Arc<Self> {
+        let socket = UdpSocket::bind(address).await.unwrap();
+        Arc::new(Self { socket, kind, lose_every, sent: AtomicU64::new(0) })
+    }
+}
+
+impl PacketPort for TestPort {
+    fn kind(&self) -> PathKind {
+        self.kind
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.socket.local_addr().unwrap()
+    }
+
+    fn protocol(&self) -> Protocol {
+        Protocol::Udp
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, to: SocketAddr, packet: &[u8]) -> Poll<io::Result<()>> {
+        let count = self.sent.fetch_add(1, Ordering::Relaxed) + 1;
+        // Only media is lost (RTP and RTCP, RFC 7983 §7): handshakes have tests of their own.
+        let media = packet.first().is_some_and(|first| (128..192).contains(first));
+        if media && self.lose_every > 0 && count.is_multiple_of(self.lose_every) {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(self.socket.poll_send_to(cx, packet, to))?;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_recv(&self, cx: &mut Context<'_>, packet: &mut [u8]) -> Poll<io::Result<(usize, SocketAddr)>> {
+        let mut buffer = ReadBuf::new(packet);
+        let from = ready!(self.socket.poll_recv_from(cx, &mut buffer))?;
+        Poll::Ready(Ok((buffer.filled().len(), from)))
+    }
+}
+
+/// What a peer of a test is made of.
+pub(super) struct Setup {
+    pub(super) ports: Vec<(&'static str, PathKind)>,
+    pub(super) lose_every: u64,
+    pub(super) video: Vec<Codec>,
+    pub(super) verify: bool,
+}
+
+impl Setup {
+    pub(super) fn direct() -> Self {
+        Self {
+            ports: vec![("127.0.0.1:0", PathKind::Host)],
+            lose_every: 0,
+            video: vec![Codec::H264, Codec::Vp8],
+            verify: false,
+        }
+    }
+
+    pub(super) fn ports(ports: &[(&'static str, PathKind)]) -> Self {
+        Self { ports: ports.to_vec(), ..Self::direct() }
+    }
+}
+
+/// A peer with what comes out of it.
+pub(super) struct End {
+    pub(super) peer: Peer,
+    pub(super) streams: PeerStreams,
+    pub(super) identity: Identity,
+    pub(super) local: IceCredentials,
+    pub(super) addresses: Vec<SocketAddr>,
+}
+
+impl End {
+    pub(super) async fn new(name: &str, setup: Setup) -> Self {
+        let mut ports: Vec<Arc<dyn PacketPort>> = Vec::new();
+        for (address, kind) in setup.ports {
+            ports.push(TestPort::new(address, kind, setup.lose_every).await);
+        }
+        let addresses = ports.iter().map(|port| port.address()).collect();
+        let identity = Identity::generate().unwrap();
+        let local =
+            IceCredentials { ufrag: format!("{name}ufrag"), pwd: format!("{name}-0123456789012345678901") };
+        let config = PeerConfig {
+            identity: identity.clone(),
+            local: local.clone(),
+            ports,
+            video_codecs: setup.video,
+            verify_fingerprint: setup.verify,
+            started: Instant::now(),
+        };
+        let (peer, streams) = Peer::open(config).await.unwrap();
+        Self { peer, streams, identity, local, addresses }
+    }
+
+    /// The first event that the test cares for; others pass.
+    pub(super) async fn until<T>(&mut self, mut wanted: impl FnMut(&PeerEvent) -> Option<T>) -> T {
+        let waiting = async {
+            loop {
+                let event = self.streams.events.recv().await.expect("the peer lives");
+                if let Some(found) = wanted(&event) {
+                    return found;
+                }
+            }
+        };
+        timeout(PATIENCE, waiting).await.expect("in time")
+    }
+
+    pub(super) async fn event(&mut self, wanted: PeerEvent) {
+        self.until(|event| (*event == wanted).then_some(())).await;
+    }
+
+    pub(super) async fn message(&mut self) -> String {
+        self.until(|event| match event {
+            PeerEvent::ChannelMessage(bytes) => Some(String::from_utf8(bytes.to_vec()).unwrap()),
+            _ => None,
+        })
+        .await
+    }
+}
+
+/// Two peers whose channel is open, as by a code: alice made it, bob read it.
+pub(super) async fn connected(alice: Setup, bob: Setup) -> (End, End) {
+    let (mut alice, mut bob) = (End::new("alice", alice).await, End::new("bob", bob).await);
+    alice.peer.start_as_offerer(&bob.local).await.unwrap();
+    bob.peer.start_as_answerer(&alice.local, &alice.addresses).await.unwrap();
+    alice.event(PeerEvent::ChannelOpen).await;
+    bob.event(PeerEvent::ChannelOpen).await;
+    (alice, bob)
+}
