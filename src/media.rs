@@ -1,3 +1,6 @@
 //! Sound and picture: capture, coding, playout.
 
+pub mod audio;
 pub mod frame;
+pub mod jitter;
+pub mod level;
