@@ -12,10 +12,12 @@ pub mod channel;
 pub mod ending;
 pub mod event;
 pub mod identity;
+pub mod path;
 pub mod peer;
+pub mod session;
 pub mod verify;
 
-use channel::{DescriptionKind, Talk, clean};
+use channel::{Candidate, DescriptionKind, Talk, clean};
 use ending::Ending;
 use event::{CallEvent, CallState, Command, Notice, Side, StateEvent};
 use std::time::Duration;
@@ -48,6 +50,8 @@ pub struct LifeConfig {
     pub role: Role,
     /// How the other side sees this one.
     pub name: String,
+    /// This end's own candidates, told to whoever authenticated.
+    pub candidates: Vec<Candidate>,
     /// Let in whoever authenticated.
     pub auto_accept: bool,
     /// The last moment at which a path may still be found.
@@ -206,7 +210,8 @@ impl Call {
         self.phase = Phase::Greeting { since: now };
         let (words, commitment) = SafetyWords::begin(self.config.role, verification);
         self.words = words;
-        let hello = Talk::Hello { name: self.config.name.clone() };
+        let hello =
+            Talk::Hello { name: self.config.name.clone(), candidates: self.config.candidates.clone() };
         [Some(hello), commitment].into_iter().flatten().map(Effect::Send).collect()
     }
 
@@ -215,7 +220,9 @@ impl Call {
             return Vec::new();
         }
         match talk {
-            Talk::Hello { name } => self.greeted(now, name),
+            Talk::Hello { name, .. } => self.greeted(now, name),
+            // Which path it is: the session's business.
+            Talk::Seen { .. } => Vec::new(),
             Talk::SasCommit { .. } | Talk::SasNonce { .. } | Talk::SasReveal { .. } => self.nonce(now, &talk),
             Talk::Accepted => self.accepted(now),
             Talk::Refused => self.end(Ending::Refused),

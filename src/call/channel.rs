@@ -2,7 +2,9 @@
 //! authentication of the call code; all others are small JSON objects with a `type`, so that a browser page
 //! can speak them too. Knows no channel: what arrives here is hostile until parsed.
 
+use super::event::PathKind;
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 
 /// The longest message taken from the network, bytes: whole session descriptions fit with room to spare.
 const MAX_MESSAGE: usize = 64 * 1024;
@@ -10,6 +12,8 @@ const MAX_MESSAGE: usize = 64 * 1024;
 pub const MAX_NAME: usize = 64;
 /// The longest line of chat, characters.
 pub const MAX_CHAT: usize = 4_000;
+/// The most candidates taken from a greeting.
+const MAX_CANDIDATES: usize = 32;
 /// The first byte of an authentication; no JSON text begins with it.
 const AUTH_TAG: u8 = 0x01;
 
@@ -26,10 +30,18 @@ pub enum Message {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Talk {
-    /// Who speaks.
+    /// Who speaks, and from where.
     Hello {
         /// The person's name.
         name: String,
+        /// The sender's own candidates, so that both ends can name the path.
+        #[serde(default)]
+        candidates: Vec<Candidate>,
+    },
+    /// The address that the sender's packets of the chosen path come from, as it sees them.
+    Seen {
+        /// Where the receiver's packets seem to come from.
+        address: SocketAddr,
     },
     /// Offerer: digest of its nonce, before it sees the other's (stops grinding).
     SasCommit {
@@ -76,6 +88,15 @@ pub enum Talk {
     Hangup,
 }
 
+/// An address at which the sender can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Its kind.
+    pub kind: PathKind,
+    /// Where it is.
+    pub address: SocketAddr,
+}
+
 /// Offer or answer (RFC 3264).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -118,7 +139,10 @@ impl Message {
         let talk: Talk = serde_json::from_slice(bytes)
             .map_err(|error| MessageError::Unknown(clean(&error.to_string(), 120)))?;
         Ok(Self::Talk(match talk {
-            Talk::Hello { name } => Talk::Hello { name: clean(&name, MAX_NAME) },
+            Talk::Hello { name, mut candidates } => {
+                candidates.truncate(MAX_CANDIDATES);
+                Talk::Hello { name: clean(&name, MAX_NAME), candidates }
+            }
             Talk::Chat { text } => Talk::Chat { text: clean(&text, MAX_CHAT) },
             other => other,
         }))
@@ -158,7 +182,11 @@ mod tests {
 
     fn everything() -> Vec<Message> {
         let talk = [
-            Talk::Hello { name: "Alice".into() },
+            Talk::Hello {
+                name: "Alice".into(),
+                candidates: vec![Candidate { kind: PathKind::Host, address: ([192, 0, 2, 1], 5_000).into() }],
+            },
+            Talk::Seen { address: ([192, 0, 2, 1], 5_000).into() },
             Talk::SasCommit { digest: [7; 32] },
             Talk::SasNonce { nonce: [8; 32] },
             Talk::SasReveal { nonce: [9; 32] },
@@ -186,8 +214,8 @@ mod tests {
             panic!("chat")
         };
         assert_eq!(text, "[2Jhi there");
-        let long = Message::Talk(Talk::Hello { name: "x".repeat(1_000) });
-        let Ok(Message::Talk(Talk::Hello { name })) = Message::decode(&long.encode()) else {
+        let long = Message::Talk(Talk::Hello { name: "x".repeat(1_000), candidates: Vec::new() });
+        let Ok(Message::Talk(Talk::Hello { name, .. })) = Message::decode(&long.encode()) else {
             panic!("hello")
         };
         assert_eq!(name.len(), MAX_NAME);
