@@ -48,6 +48,7 @@ mod ledger;
 mod port;
 pub mod router;
 mod servers;
+pub mod turn;
 
 pub use candidate::{LocalCandidate, RelayPath, ServerFailure, ServerName, ServerProblem};
 pub use ledger::Gathered;

@@ -161,7 +161,9 @@ impl Bindings {
             .extract_if(|_, one| one.link == link && one.server == server)
             .map(|(_, transaction)| transaction)
             .collect();
-        lost.iter().for_each(|transaction| self.failed(now, transaction));
+        for transaction in &lost {
+            self.failed(now, transaction);
+        }
     }
 
     /// Retransmits, gives up, keeps alive.
@@ -171,7 +173,9 @@ impl Bindings {
             .extract_if(|_, one| one.next <= now && one.sent >= one.limit())
             .map(|(_, transaction)| transaction)
             .collect();
-        over.iter().for_each(|transaction| self.failed(now, transaction));
+        for transaction in &over {
+            self.failed(now, transaction);
+        }
         for (id, transaction) in self.transactions.iter_mut().filter(|(_, one)| one.next <= now) {
             transaction.sent += 1;
             transaction.next = now + transaction.patience();
@@ -187,7 +191,9 @@ impl Bindings {
                     Some((*link, mapping.servers.front()?.0))
                 })
                 .collect();
-            due.into_iter().for_each(|(link, server)| self.begin(now, link, server, true));
+            for (link, server) in due {
+                self.begin(now, link, server, true);
+            }
         }
     }
 

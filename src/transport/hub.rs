@@ -126,7 +126,9 @@ impl Hub {
     pub(super) fn burn(&self, agent: AgentId) -> Vec<AgentId> {
         let mut table = self.lock();
         let others = table.router.burn(agent);
-        others.iter().for_each(|other| table.clear(*other));
+        for other in &others {
+            table.clear(*other);
+        }
         others
     }
 
@@ -208,7 +210,9 @@ impl Hub {
             Verdict::Ring { offer, agent, evicted } => {
                 table.agents.insert(agent, Desk::default());
                 table.deliver(agent, link, from, bytes);
-                evicted.iter().for_each(|evicted| table.clear(*evicted));
+                if let Some(evicted) = evicted {
+                    table.clear(evicted);
+                }
                 drop(table);
                 if let Some(agent) = evicted {
                     self.tell(TransportEvent::Evicted { agent });

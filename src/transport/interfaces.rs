@@ -6,6 +6,7 @@ pub mod system;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// One address of one interface, as the system tells it.
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interface {
     /// The interface's name.

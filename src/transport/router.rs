@@ -151,7 +151,9 @@ impl Router {
         let Some(offer) = self.offers.get_mut(&offer) else { return Vec::new() };
         offer.burnt_by = Some(tie_breaker);
         let others: Vec<_> = offer.rings.values().copied().filter(|other| *other != agent).collect();
-        others.iter().for_each(|other| self.detach(*other));
+        for other in &others {
+            self.detach(*other);
+        }
         others
     }
 

@@ -74,7 +74,9 @@ impl Servers {
         }
         let now = Instant::now();
         let mut bindings = lock(&self.bindings);
-        asked.iter().for_each(|(link, address)| bindings.ask(now, *link, *address));
+        for (link, address) in &asked {
+            bindings.ask(now, *link, *address);
+        }
         drop(bindings);
         self.drive(now);
         self.changed.notify_waiters();

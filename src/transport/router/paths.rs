@@ -30,7 +30,7 @@ struct Use {
 pub(super) struct Paths {
     clock: u64,
     uses: HashMap<Path, Vec<Use>>,
-    paths_of: HashMap<AgentId, Vec<Path>>,
+    of_agent: HashMap<AgentId, Vec<Path>>,
     askers: HashMap<TransactionId, AgentId>,
     asked: HashMap<AgentId, VecDeque<TransactionId>>,
 }
@@ -76,7 +76,7 @@ impl Paths {
 
     /// The agent is gone.
     pub(super) fn forget(&mut self, agent: AgentId) {
-        for path in self.paths_of.remove(&agent).unwrap_or_default() {
+        for path in self.of_agent.remove(&agent).unwrap_or_default() {
             self.remove(agent, path);
         }
         for id in self.asked.remove(&agent).unwrap_or_default() {
@@ -94,7 +94,7 @@ impl Paths {
         let known = self.uses.get(&path).is_some_and(|uses| uses.iter().any(|one| one.agent == agent));
         if !known {
             self.make_room(agent);
-            self.paths_of.entry(agent).or_default().push(path);
+            self.of_agent.entry(agent).or_default().push(path);
         }
         let uses = self.uses.entry(path).or_default();
         let index = uses.iter().position(|one| one.agent == agent).unwrap_or_else(|| {
@@ -108,7 +108,7 @@ impl Paths {
     }
 
     fn make_room(&mut self, agent: AgentId) {
-        let Some(paths) = self.paths_of.get(&agent) else { return };
+        let Some(paths) = self.of_agent.get(&agent) else { return };
         if paths.len() < MAX_PATHS {
             return;
         }
@@ -117,7 +117,7 @@ impl Paths {
             uses.iter().find(|one| one.agent == agent).map(|one| (one.data_since.is_some(), one.last))
         };
         let Some(oldest) = paths.iter().copied().min_by_key(last) else { return };
-        if let Some(paths) = self.paths_of.get_mut(&agent) {
+        if let Some(paths) = self.of_agent.get_mut(&agent) {
             paths.retain(|path| *path != oldest);
         }
         self.remove(agent, oldest);
