@@ -12,18 +12,30 @@
 //! and the session do), code media. It does not reconnect: a path that is lost is told, and that is all.
 
 mod checks;
+mod counters;
 mod events;
+mod interceptors;
+mod media;
+mod negotiation;
+mod outbox;
+mod packets;
+mod reception;
 mod sdp;
 mod socket;
 mod stack;
 
+pub use counters::{Count, KindSample};
+pub use negotiation::Agreement;
 pub use sdp::LocalCandidate;
 pub use socket::PacketPort;
 
-use crate::call::identity::Identity;
-use crate::media::frame::{Codec, MediaKind};
+use crate::call::identity::{self, Identity};
+use crate::media::frame::{Codec, EncodedFrame, MediaKind, MediaPacket};
 use bytes::Bytes;
 use events::{Handler, Note, Notes, OpenChannel, Pump};
+use media::{Media, Ssrcs};
+use negotiation::Negotiator;
+use outbox::Outbox;
 use rtc::data_channel::RTCDataChannelInit;
 use socket::{Tasks, Wire};
 use std::net::SocketAddr;
@@ -31,7 +43,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSessionDescription, Registry};
+use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSessionDescription};
 
 /// The name of the one data channel (the stack and browsers show it, nobody relies on it).
 const CHANNEL_LABEL: &str = "p2pcall";
@@ -140,6 +152,10 @@ impl From<webrtc::error::Error> for PeerError {
 pub struct PeerStreams {
     /// What happens to it.
     pub events: mpsc::Receiver<PeerEvent>,
+    /// Sound as it comes, every packet once.
+    pub audio: mpsc::Receiver<MediaPacket>,
+    /// Pictures as they come, every packet once.
+    pub video: mpsc::Receiver<MediaPacket>,
 }
 
 /// One connection to the other end. Dropping it stops everything it started.
@@ -148,6 +164,9 @@ pub struct Peer {
     wire: Arc<Wire>,
     notes: Notes,
     channel: OpenChannel,
+    media: Arc<Media>,
+    negotiator: Negotiator,
+    outbox: Outbox,
     helpers: JoinSet<()>,
     _tasks: Tasks,
 }
@@ -167,8 +186,13 @@ impl Peer {
         let (events_in, events) = mpsc::channel(EVENTS);
         let (notes, queue) = Notes::new();
         let wire = Wire::new(config.ports.clone(), config.started, notes.clone());
+        let random = random()?;
+        let (media, inlets) = Media::new(random.ssrcs, config.started, notes.clone());
         let handler = Arc::new(Handler(notes.clone()));
-        let (connection, tasks) = stack::build(&config, &wire, Registry::new, handler).await?;
+        let registry = || interceptors::registry(&media, config.started);
+        let (connection, tasks) = stack::build(&config, &wire, registry, handler).await?;
+        let negotiator = Negotiator::new(Arc::clone(&connection), Arc::clone(&media), config.video_codecs);
+        let (outbox, outlets) = Outbox::new(Arc::clone(&media), notes.clone());
         let channel = OpenChannel::default();
         let mut helpers = JoinSet::new();
         let pump = Pump {
@@ -181,8 +205,10 @@ impl Peer {
         helpers.spawn(pump.run());
         let hurried = Arc::clone(&wire);
         helpers.spawn(async move { hurried.hurry().await });
-        let peer = Self { connection, wire, notes, channel, helpers, _tasks: tasks };
-        Ok((peer, PeerStreams { events }))
+        helpers.spawn(outlets.run(Arc::clone(&media), random.seeds));
+        let peer =
+            Self { connection, wire, notes, channel, media, negotiator, outbox, helpers, _tasks: tasks };
+        Ok((peer, PeerStreams { events, audio: inlets.audio, video: inlets.video }))
     }
 
     /// Stage 1 of a code, as the one who made it: controlling, DTLS server, and patient. Who rings with the
@@ -208,6 +234,7 @@ impl Peer {
         remote: &IceCredentials,
         candidates: &[SocketAddr],
     ) -> Result<(), PeerError> {
+        self.negotiator.set_polite(true);
         self.open_negotiated_channel().await?;
         let offer = RTCSessionDescription::offer(sdp::synthetic(sdp::Half::Offer, remote))?;
         self.connection.set_remote_description(offer).await?;
@@ -252,6 +279,57 @@ impl Peer {
         Ok(channel.send(message.into()).await?)
     }
 
+    /// An offer of sound and picture both ways, for the data channel. It and its answer carry no candidates.
+    ///
+    /// # Errors
+    /// `Stack` when there is no connection.
+    pub async fn create_media_offer(&self) -> Result<String, PeerError> {
+        Ok(sdp::without_candidates(&self.negotiator.offer().await?))
+    }
+
+    /// Takes the remote end's offer and gives the answer. From here on frames of the agreed codecs are sent.
+    ///
+    /// # Errors
+    /// `Glare` when this end's own offer stands (the other end takes back its own and will answer);
+    /// `Fingerprint`, `Description` and `Stack` for an offer that must not or can't be taken.
+    pub async fn accept_media_offer(&self, offer: &str) -> Result<(String, Agreement), PeerError> {
+        let offer = self.authenticated(offer).await?;
+        let (answer, agreement) = self.negotiator.answer(&offer).await?;
+        Ok((sdp::without_candidates(&answer), agreement))
+    }
+
+    /// Takes the answer to `create_media_offer`. From here on frames of the agreed codecs are sent.
+    ///
+    /// # Errors
+    /// `Fingerprint`, `Description` and `Stack` for an answer that must not or can't be taken.
+    pub async fn accept_media_answer(&self, answer: &str) -> Result<Agreement, PeerError> {
+        let answer = self.authenticated(answer).await?;
+        self.negotiator.finish(&answer).await
+    }
+
+    /// Sends a frame or drops it; never waits. `false` when it was dropped: pictures when four wait (then up
+    /// to the next key frame, which is asked for), anything of a codec that was not agreed on.
+    pub fn send_frame(&self, frame: EncodedFrame) -> bool {
+        self.outbox.put(frame)
+    }
+
+    /// Asks the remote end for a key frame, at most five times a second.
+    pub fn request_key_frame(&self) {
+        if self.media.ask_for_key_frame(Instant::now()) {
+            self.wire.kick();
+        }
+    }
+
+    /// The counters since the start: sound, then picture.
+    pub fn counters(&self) -> (KindSample, KindSample) {
+        self.media.sample()
+    }
+
+    /// Where packets go: the index of the local port, and the remote address.
+    pub fn path(&self) -> Option<(usize, SocketAddr)> {
+        self.wire.path()
+    }
+
     /// The last round trip of a connectivity check.
     pub fn round_trip(&self) -> Option<Duration> {
         self.wire.round_trip()
@@ -265,6 +343,18 @@ impl Peer {
         }
     }
 
+    /// The stack compares a fingerprint once; a later description that names another end is refused here.
+    async fn authenticated(&self, description: &str) -> Result<String, PeerError> {
+        if description.len() > sdp::MAX_DESCRIPTION {
+            return Err(PeerError::Description("too long"));
+        }
+        let certificate = self.remote_certificate().await.ok_or(PeerError::Closed)?;
+        if !sdp::names_only(description, &identity::fingerprint(&certificate)) {
+            return Err(PeerError::Fingerprint);
+        }
+        Ok(sdp::without_candidates(description))
+    }
+
     async fn open_negotiated_channel(&self) -> Result<(), PeerError> {
         // The id is agreed on, so the channel needs no round trip of its own (RFC 8832 §6).
         let init = RTCDataChannelInit { negotiated: Some(0), ..RTCDataChannelInit::default() };
@@ -272,6 +362,20 @@ impl Peer {
         self.notes.put(Note::Channel(channel));
         Ok(())
     }
+}
+
+/// What a peer draws by lot.
+struct Random {
+    ssrcs: Ssrcs,
+    seeds: [u64; 2],
+}
+
+fn random() -> Result<Random, PeerError> {
+    let draw = || getrandom::u32().map_err(|error| PeerError::Stack(error.to_string()));
+    let seed = || getrandom::u64().map_err(|error| PeerError::Stack(error.to_string()));
+    // Zero would mean "none" to the part that asks for key frames.
+    let ssrcs = Ssrcs { audio: draw()? | 1, video: draw()? | 1, repair: draw()? & !1 };
+    Ok(Random { ssrcs, seeds: [seed()?, seed()?] })
 }
 
 #[cfg(test)]

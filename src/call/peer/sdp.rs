@@ -164,10 +164,13 @@ pub(super) fn payload_types(sdp: &str) -> Vec<(u8, Codec)> {
     found
 }
 
-/// The first codec of a kind in a description that is also among `ours`, in its order of preference.
-pub(super) fn common_codec(sdp: &str, kind: MediaKind, ours: &[Codec]) -> Option<Codec> {
-    let mut theirs = payload_types(sdp).into_iter().map(|(_, codec)| codec);
-    theirs.find(|codec| codec.kind() == kind && ours.contains(codec))
+/// Our most preferred codec of a kind that a description takes, and its payload type there.
+pub(super) fn preferred(sdp: &str, kind: MediaKind, ours: &[Codec]) -> Option<(Codec, u8)> {
+    let theirs = payload_types(sdp);
+    ours.iter().filter(|codec| codec.kind() == kind).find_map(|codec| {
+        let (payload_type, _) = theirs.iter().find(|(_, theirs)| theirs == codec)?;
+        Some((*codec, *payload_type))
+    })
 }
 
 struct Section<'a> {

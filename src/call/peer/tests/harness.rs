@@ -86,6 +86,7 @@ pub(super) struct End {
     pub(super) peer: Peer,
     pub(super) streams: PeerStreams,
     pub(super) identity: Identity,
+    pub(super) config: PeerConfig,
     pub(super) local: IceCredentials,
     pub(super) addresses: Vec<SocketAddr>,
 }
@@ -108,8 +109,8 @@ impl End {
             verify_fingerprint: setup.verify,
             started: Instant::now(),
         };
-        let (peer, streams) = Peer::open(config).await.unwrap();
-        Self { peer, streams, identity, local, addresses }
+        let (peer, streams) = Peer::open(config.clone()).await.unwrap();
+        Self { peer, streams, identity, config, local, addresses }
     }
 
     /// The first event that the test cares for; others pass.
@@ -146,4 +147,54 @@ pub(super) async fn connected(alice: Setup, bob: Setup) -> (End, End) {
     alice.event(PeerEvent::ChannelOpen).await;
     bob.event(PeerEvent::ChannelOpen).await;
     (alice, bob)
+}
+
+/// Media agreed on over the channel, alice offering.
+pub(super) async fn agree(alice: &End, bob: &End) -> (Agreement, Agreement) {
+    let offer = alice.peer.create_media_offer().await.unwrap();
+    let (answer, bobs) = bob.peer.accept_media_offer(&offer).await.unwrap();
+    let alices = alice.peer.accept_media_answer(&answer).await.unwrap();
+    (alices, bobs)
+}
+
+/// The nth 20 ms of sound.
+pub(super) fn sound(n: u64) -> EncodedFrame {
+    frame(Codec::Opus, n, vec![0x78, n as u8, (n >> 8) as u8, 0x55])
+}
+
+/// The nth picture, three slices and, where it is a key frame, parameter sets.
+pub(super) fn picture(n: u64) -> EncodedFrame {
+    let slice = |kind: u8| [&[0, 0, 0, 1, kind][..], &[n as u8 | 1; 900]].concat();
+    let sets: &[u8] =
+        if n.is_multiple_of(25) { &[0, 0, 0, 1, 0x67, 1, 2, 3, 0, 0, 0, 1, 0x68, 4, 5] } else { &[] };
+    let kind = if sets.is_empty() { 0x41 } else { 0x65 };
+    frame(Codec::H264, n, [sets, &slice(kind), &slice(kind), &slice(kind)].concat())
+}
+
+/// The nth picture in VP8: as far as a packetizer looks.
+pub(super) fn vp8_picture(n: u64) -> EncodedFrame {
+    frame(Codec::Vp8, n, vec![n as u8; 2_500])
+}
+
+fn frame(codec: Codec, n: u64, data: Vec<u8>) -> EncodedFrame {
+    let duration = Duration::from_millis(20);
+    EncodedFrame { codec, data: data.into(), key: n.is_multiple_of(25), at: duration * n as u32, duration }
+}
+
+/// Sends `frames` of both kinds at twice their pace.
+pub(super) async fn talk(end: &End, frames: std::ops::Range<u64>, picture: fn(u64) -> EncodedFrame) {
+    for n in frames {
+        end.peer.send_frame(sound(n));
+        end.peer.send_frame(picture(n));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Everything that comes until nothing comes for so long.
+pub(super) async fn heard(packets: &mut mpsc::Receiver<MediaPacket>, silence: Duration) -> Vec<MediaPacket> {
+    let mut heard = Vec::new();
+    while let Ok(Some(packet)) = timeout(silence, packets.recv()).await {
+        heard.push(packet);
+    }
+    heard
 }
