@@ -15,6 +15,7 @@ pub mod identity;
 pub mod path;
 pub mod peer;
 pub mod session;
+pub mod stats;
 pub mod verify;
 
 use channel::{Candidate, DescriptionKind, Talk, clean};

@@ -4,9 +4,9 @@
 pub mod lines;
 pub mod plain;
 
-use crate::call::event::{CallEvent, Command};
+use crate::call::event::{CallEvent, CodeEvent, Command, Notice};
 use serde::Serialize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
 
@@ -46,20 +46,45 @@ fn json(event: &CallEvent, since_start: Duration) -> String {
     serde_json::to_string(&Envelope { v: 1, t, event }).unwrap_or_default()
 }
 
-/// Writes events until the call's side of the channel is dropped. A closed standard output (`| head`) ends
-/// the writing, not the call.
-pub async fn print_events(format: Format, mut events: mpsc::Receiver<(Duration, CallEvent)>) {
+/// Writes events until the call's side of the channel is dropped; `on_code` is told of each code and may put a
+/// text (its QR) before it. A closed standard output (`| head`) ends the writing, not the call.
+pub async fn print_events(
+    format: Format,
+    mut events: mpsc::Receiver<(Duration, CallEvent)>,
+    mut on_code: impl FnMut(&CodeEvent) -> Result<Option<String>, String>,
+) {
     let mut out = tokio::io::stdout();
     let mut open = true;
     while let Some((at, event)) = events.recv().await {
-        let Some(mut text) = line(format, &event, at).filter(|_| open) else { continue };
-        text.push('\n');
-        open = out.write_all(text.as_bytes()).await.is_ok() && out.flush().await.is_ok();
+        let mut lines = Vec::new();
+        if let CallEvent::Code(code) = &event {
+            match on_code(code) {
+                Ok(before) => lines.extend(before),
+                Err(error) => lines.extend(line(format, &not_written(&error), at)),
+            }
+        }
+        lines.extend(line(format, &event, at));
+        for text in lines {
+            let text = text + "\n";
+            open = open && out.write_all(text.as_bytes()).await.is_ok() && out.flush().await.is_ok();
+        }
     }
 }
 
+fn not_written(error: &str) -> CallEvent {
+    CallEvent::Warning(Notice {
+        code: "qr_not_written",
+        message: format!("The QR could not be written: {error}."),
+        help: "Check the path given with --qr-png.".into(),
+    })
+}
+
 /// Reads commands from standard input until it ends, which does not end the call.
-pub async fn read_commands(commands: mpsc::Sender<Command>, complaints: mpsc::Sender<CallEvent>) {
+pub async fn read_commands(
+    commands: mpsc::Sender<Command>,
+    complaints: mpsc::Sender<(Duration, CallEvent)>,
+    started: Instant,
+) {
     let mut input = BufReader::new(tokio::io::stdin());
     let mut parser = lines::Parser::default();
     loop {
@@ -76,7 +101,7 @@ pub async fn read_commands(commands: mpsc::Sender<Command>, complaints: mpsc::Se
             }
             Ok(None) => {}
             Err(notice) => {
-                let _ = complaints.send(CallEvent::Warning(notice)).await;
+                let _ = complaints.send((started.elapsed(), CallEvent::Warning(notice))).await;
             }
         }
     }

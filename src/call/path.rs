@@ -65,9 +65,15 @@ fn rank(kind: PathKind) -> (u8, PathKind) {
 
 fn why(local: PathKind, remote: PathKind, protocol: Protocol) -> &'static str {
     match (local, remote, protocol) {
-        (PathKind::Relay, PathKind::Relay, _) => "both ends go through a relay, because no direct path was found",
-        (PathKind::Relay, _, Protocol::Udp) => "this end goes through its relay, because no direct path was found",
-        (PathKind::Relay, _, _) => "this end goes through its relay by a stream, because no direct path was found",
+        (PathKind::Relay, PathKind::Relay, _) => {
+            "both ends go through a relay, because no direct path was found"
+        }
+        (PathKind::Relay, _, Protocol::Udp) => {
+            "this end goes through its relay, because no direct path was found"
+        }
+        (PathKind::Relay, _, _) => {
+            "this end goes through its relay by a stream, because no direct path was found"
+        }
         (_, PathKind::Relay, _) => "the friend's end goes through a relay, because no direct path was found",
         (PathKind::Host, PathKind::Host, _) => "direct: the two machines reach each other without a NAT",
         _ => "direct: through the NATs between the two machines",
@@ -106,11 +112,20 @@ mod tests {
             (host, Some(at(2, 1)), at(3, 1), (PathKind::Srflx, PathKind::Host, PathKind::Srflx)),
             (host, Some(at(9, 1)), at(3, 9), (PathKind::Prflx, PathKind::Prflx, PathKind::Prflx)),
             (host, Some(at(1, 1)), at(4, 1), (PathKind::Host, PathKind::Relay, PathKind::Relay)),
-            (local(PathKind::Relay, at(5, 1)), None, at(3, 1), (PathKind::Relay, PathKind::Host, PathKind::Relay)),
+            (
+                local(PathKind::Relay, at(5, 1)),
+                None,
+                at(3, 1),
+                (PathKind::Relay, PathKind::Host, PathKind::Relay),
+            ),
         ];
         for (end, seen, remote, (local, other, worse)) in table {
             let event = path(seen).describe(end, remote, None);
-            assert_eq!((event.local, event.remote, event.kind), (local, other, worse), "{end:?} {seen:?} {remote}");
+            assert_eq!(
+                (event.local, event.remote, event.kind),
+                (local, other, worse),
+                "{end:?} {seen:?} {remote}"
+            );
         }
     }
 }

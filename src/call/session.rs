@@ -9,6 +9,7 @@
 mod answer;
 mod converse;
 mod handshake;
+mod media;
 mod offer;
 
 use super::Role;

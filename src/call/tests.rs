@@ -9,7 +9,18 @@ fn life(role: Role, auto_accept: bool) -> Call {
     let reply_deadline = (role == Role::Answerer).then_some(Duration::from_secs(900));
     let deadline = if role == Role::Answerer { ANSWER_TIMEOUT } else { Duration::from_secs(900) };
     let name = if role == Role::Offerer { "alice" } else { "bob" }.to_owned();
-    Call::new(START, LifeConfig { role, name, candidates: Vec::new(), auto_accept, deadline, reply_deadline, duration: None })
+    Call::new(
+        START,
+        LifeConfig {
+            role,
+            name,
+            candidates: Vec::new(),
+            auto_accept,
+            deadline,
+            reply_deadline,
+            duration: None,
+        },
+    )
 }
 
 fn verification(nonce: u8) -> Input {

@@ -187,15 +187,21 @@ fn reply_items(candidates: &[crate::transport::LocalCandidate]) -> Vec<Item> {
     let of_kind = |wanted: PathKind| {
         items.iter().find(|item| {
             let Item::Address { kind, .. } = item else { return false };
-            kind.word() == match wanted {
-                PathKind::Host => "host",
-                PathKind::Srflx => "srflx",
-                PathKind::Relay => "relay",
-                PathKind::Prflx => "prflx",
-            }
+            kind.word()
+                == match wanted {
+                    PathKind::Host => "host",
+                    PathKind::Srflx => "srflx",
+                    PathKind::Relay => "relay",
+                    PathKind::Prflx => "prflx",
+                }
         })
     };
-    [PathKind::Srflx, PathKind::Relay, PathKind::Host].into_iter().find_map(of_kind).cloned().into_iter().collect()
+    [PathKind::Srflx, PathKind::Relay, PathKind::Host]
+        .into_iter()
+        .find_map(of_kind)
+        .cloned()
+        .into_iter()
+        .collect()
 }
 
 /// The addresses of a code that need no DNS.

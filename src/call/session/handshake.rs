@@ -129,7 +129,8 @@ pub async fn meet(terms: Terms, agent: Agent, candidates: Vec<SocketAddr>) -> Re
     let patience = if terms.role == Role::Offerer { RING_TIMEOUT } else { Duration::MAX };
     let up = |event: &PeerEvent| matches!(event, PeerEvent::Connected | PeerEvent::ChannelOpen);
     let first = within(patience, wait_for(&mut streams, up)).await??;
-    let verification = within(AUTHENTICATION_TIMEOUT, authenticate(&terms, &peer, &mut streams, first)).await??;
+    let verification =
+        within(AUTHENTICATION_TIMEOUT, authenticate(&terms, &peer, &mut streams, first)).await??;
     Ok(Met { agent, ports, peer, streams, verification })
 }
 

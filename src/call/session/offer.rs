@@ -16,7 +16,12 @@ use crate::config::{CallConfig, VideoChoice};
 use crate::error::{Exit, Failure};
 use crate::transport::{AgentId, GATHER_DEADLINE, OfferId, TransportEvent};
 use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::task::{AbortHandle, JoinSet};
+
+/// How often the NATs on this side are opened for a friend whose reply was entered.
+const PUNCH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Makes a call: from gathering to its end.
 pub async fn offer(config: &CallConfig, line: Line) -> Ending {
@@ -48,6 +53,8 @@ struct Waiting {
     keys: CallKeys,
     terms: Terms,
     offer: OfferId,
+    /// Where a reply says that the friend is.
+    punch: Vec<SocketAddr>,
     /// A relayed address outlives a change of network.
     has_relay: bool,
     handshakes: JoinSet<(AgentId, Result<Met, Unmet>)>,
@@ -56,7 +63,7 @@ struct Waiting {
 
 async fn wait_with_a_code(mut session: Session) -> Outcome {
     let prepared = tokio::select! {
-        prepared = prepare(&mut session.transport, &session.config, &session.line) => prepared,
+        prepared = prepare(&session.transport, &session.config, session.line.started) => prepared,
         () = hangup(&mut session.line.commands) => {
             let ending = Ending::HungUp { connected: false };
             return over(session, ending).await;
@@ -107,9 +114,9 @@ async fn hangup(commands: &mut tokio::sync::mpsc::Receiver<Command>) {
 
 /// Finds the addresses and makes the code.
 async fn prepare(
-    transport: &mut crate::transport::Transport,
+    transport: &crate::transport::Transport,
     config: &CallConfig,
-    line: &Line,
+    started: std::time::Instant,
 ) -> Result<(crate::transport::Gathered, Waiting), Failure> {
     let identity = Identity::generate().map_err(|error| {
         Failure::new(Exit::Failure, "no_certificate", format!("No certificate could be made: {error}."), "")
@@ -129,7 +136,9 @@ async fn prepare(
         open_relay: false,
         items,
     })
-    .map_err(|error| Failure::new(Exit::Failure, "no_code", format!("No code could be made: {error}."), ""))?;
+    .map_err(|error| {
+        Failure::new(Exit::Failure, "no_code", format!("No code could be made: {error}."), "")
+    })?;
     let keys = code.keys();
     let offer = transport.serve(&credentials(&keys.offer_ice));
     let terms = Terms {
@@ -138,7 +147,7 @@ async fn prepare(
         keys: keys.clone(),
         fingerprint: None,
         video_codecs: crate::media::video_codecs(),
-        started: line.started,
+        started,
     };
     let has_relay = gathered.candidates.iter().any(|candidate| candidate.kind == PathKind::Relay);
     let waiting = Waiting {
@@ -146,6 +155,7 @@ async fn prepare(
         keys,
         terms,
         offer,
+        punch: Vec::new(),
         has_relay,
         handshakes: JoinSet::new(),
         handles: HashMap::new(),
@@ -157,7 +167,10 @@ fn no_address(config: &CallConfig) -> Failure {
     let (message, help) = if config.network.relay_only {
         ("No relay gave an address, and --relay-only allows no other.", "Check the relay given with --relay.")
     } else {
-        ("This machine has no address that a friend could reach.", "Check the network, or use a relay: see --relay.")
+        (
+            "This machine has no address that a friend could reach.",
+            "Check the network, or use a relay: see --relay.",
+        )
     };
     Failure::new(Exit::NoConnection, "no_address", message, help)
 }
@@ -186,6 +199,7 @@ enum Rung {
 }
 
 async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> Rung {
+    let mut punches = tokio::time::interval(PUNCH_INTERVAL);
     loop {
         let effects = tokio::select! {
             Some(event) = session.transport_events.recv() => match heard(session, &mut waiting, event).await {
@@ -203,12 +217,16 @@ async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> R
             }
             command = session.line.commands.recv() => match command {
                 Some(Command::Paste(text)) => {
-                    pasted(session, &waiting, &text).await;
+                    pasted(session, &mut waiting, &text).await;
                     Vec::new()
                 }
                 Some(command) => step(life, &session.line, Input::Told(command)),
                 None => step(life, &session.line, Input::Told(Command::Hangup)),
             },
+            _ = punches.tick(), if !waiting.punch.is_empty() => {
+                session.transport.punch(&waiting.punch);
+                continue;
+            }
             () = sleep_until(session.line.started, life.poll_timeout()) => {
                 step(life, &session.line, Input::Tick)
             }
@@ -245,7 +263,9 @@ async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEve
             session.path.own.retain(|own| own.address != candidate.address);
             return candidate.kind != PathKind::Relay;
         }
-        TransportEvent::MappingChanged { .. } | TransportEvent::InterfacesChanged => return waiting.has_relay,
+        TransportEvent::MappingChanged { .. } | TransportEvent::InterfacesChanged => {
+            return waiting.has_relay;
+        }
         TransportEvent::Refused { .. } => {}
     }
     true
@@ -271,17 +291,18 @@ fn finished(
 }
 
 /// A text was pasted: the reply to this call, or a mistake.
-async fn pasted(session: &Session, waiting: &Waiting, text: &str) {
+async fn pasted(session: &Session, waiting: &mut Waiting, text: &str) {
     match paste::read_reply(text, &waiting.code, &waiting.keys) {
         Ok(reply) => {
             let addresses = addresses(&reply);
-            session.transport.punch(waiting.offer, &addresses);
+            session.transport.punch(&addresses);
+            waiting.punch = addresses;
             session.emit(state(CallState::Connecting, None)).await;
         }
         Err(wrong) => session.warn("bad_code", wrong.to_string(), "").await,
     }
 }
 
-fn addresses(reply: &ReplyCode) -> Vec<std::net::SocketAddr> {
+fn addresses(reply: &ReplyCode) -> Vec<SocketAddr> {
     super::answer::literal_addresses(&reply.reply().items)
 }
