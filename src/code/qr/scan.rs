@@ -4,8 +4,8 @@
 //! usual faults, cheapest first:
 //!
 //! ```text
-//! as it is -> threshold by neighbourhood (shadow, low contrast) -> half size (noise, moiré)
-//!          -> twice the size (small or blurred symbol) -> negative (light on dark)
+//! each pixel against its neighbourhood (shadow, low contrast) -> sharpened (blur)
+//!     -> the same two at half size (noise, moiré) -> negative (light on dark) -> sharpened at twice the size (small)
 //! ```
 //!
 //! Knows nothing of codes: whatever a symbol says is outside data.
@@ -60,10 +60,14 @@ pub fn scan(luma: &[u8], width: usize, height: usize) -> Option<String> {
     while picture.long_side() > LONG_SIDE {
         picture = picture.halved();
     }
+    let half = picture.halved();
+    let twice = || (picture.long_side() <= SMALL_SIDE).then(|| picture.doubled().sharpened());
     read(&picture.thresholded())
-        .or_else(|| read(&picture.halved().thresholded()))
-        .or_else(|| (picture.long_side() <= SMALL_SIDE).then(|| read(&picture.doubled().thresholded()))?)
+        .or_else(|| read(&picture.sharpened().thresholded()))
+        .or_else(|| read(&half.thresholded()))
+        .or_else(|| read(&half.sharpened().thresholded()))
         .or_else(|| read(&picture.thresholded().negative()))
+        .or_else(|| read(&twice()?.thresholded()))
 }
 
 /// The first symbol in a bitmap that can be read, also as a mirror shows it.

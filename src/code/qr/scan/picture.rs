@@ -27,6 +27,12 @@ const NEIGHBOURHOOD: usize = 8;
 /// an even surface light.
 const DARK_BELOW: u64 = 95;
 
+/// Near neighbours: a blur that takes dots away is about as wide as they are.
+const SHARPEN_RADIUS: usize = 5;
+
+/// How much further, in distances from the mean.
+const SHARPEN: i64 = 3;
+
 impl Picture {
     pub(super) fn new(luma: &[u8], width: usize, height: usize) -> Option<Self> {
         let fits = width.min(height) >= LEAST_SIDE && width.checked_mul(height) == Some(luma.len());
@@ -69,19 +75,25 @@ impl Picture {
         Self { luma, width, height }
     }
 
+    /// Each pixel further from the mean of its near neighbours: dots that a blur all but took come back.
+    pub(super) fn sharpened(&self) -> Self {
+        let sums = Sums::of(self);
+        Self::from_fn(self.width, self.height, |x, y| {
+            let (sum, area) = sums.around(self, x, y, SHARPEN_RADIUS);
+            let (pixel, mean) = (i64::from(self.at(x, y)), (sum / area) as i64);
+            (pixel + SHARPEN * (pixel - mean)).clamp(0, 255) as u8
+        })
+    }
+
     /// Each pixel compared with the mean of its neighbourhood.
     pub(super) fn thresholded(&self) -> Bitmap {
         let sums = Sums::of(self);
         let radius = (self.long_side() / NEIGHBOURHOOD / 2).max(4);
         let mut dark = Vec::with_capacity(self.luma.len());
         for (y, row) in self.luma.chunks_exact(self.width).enumerate() {
-            let (top, bottom) = (y.saturating_sub(radius), (y + radius + 1).min(self.height));
             for (x, pixel) in row.iter().enumerate() {
-                let (left, right) = (x.saturating_sub(radius), (x + radius + 1).min(self.width));
-                let area = ((bottom - top) * (right - left)) as u64;
-                dark.push(
-                    u64::from(*pixel) * area * 100 < sums.within(left, top, right, bottom) * DARK_BELOW,
-                );
+                let (sum, area) = sums.around(self, x, y, radius);
+                dark.push(u64::from(*pixel) * area * 100 < sum * DARK_BELOW);
             }
         }
         Bitmap { dark, width: self.width, height: self.height }
@@ -112,10 +124,13 @@ impl Sums {
         Self { sums, stride }
     }
 
-    /// Of the pixels from `left` and `top` to before `right` and `bottom`.
-    fn within(&self, left: usize, top: usize, right: usize, bottom: usize) -> u64 {
+    /// Of the pixels no further than `radius` from one, and how many they are.
+    fn around(&self, picture: &Picture, x: usize, y: usize, radius: usize) -> (u64, u64) {
+        let (left, right) = (x.saturating_sub(radius), (x + radius + 1).min(picture.width));
+        let (top, bottom) = (y.saturating_sub(radius), (y + radius + 1).min(picture.height));
         let at = |x: usize, y: usize| self.sums.get(y * self.stride + x).copied().unwrap_or(0);
-        (at(right, bottom) + at(left, top)).saturating_sub(at(left, bottom) + at(right, top))
+        let sum = (at(right, bottom) + at(left, top)).saturating_sub(at(left, bottom) + at(right, top));
+        (sum, ((bottom - top) * (right - left)) as u64)
     }
 }
 

@@ -97,8 +97,8 @@ pub(crate) fn photo(qr: &Qr, view: View) -> Shot {
     let sample = |x: f32, y: f32| {
         let (dx, dy) = ((x - w) / view.module, (y - h) / view.module);
         let (u, v) = (dx * cos + dy * sin, dy * cos - dx * sin);
-        let depth = 1.0 + view.tilt * u / middle;
-        let (u, v) = (u * depth + middle, v * depth + middle);
+        let depth = 1.0 - view.tilt * u / middle;
+        let (u, v) = (u / depth + middle, v / depth + middle);
         let quiet = 4.0;
         let on_paper = |t: f32| t >= -quiet && t < qr.size() as f32 + quiet;
         match (on_paper(u) && on_paper(v), u >= 0.0 && v >= 0.0 && qr.is_dark(u as usize, v as usize)) {
