@@ -45,9 +45,12 @@ mod hub;
 mod inbox;
 pub mod interfaces;
 mod ledger;
+mod line;
 mod port;
+mod relay;
 pub mod router;
 mod servers;
+mod stream;
 pub mod turn;
 
 pub use candidate::{LocalCandidate, RelayPath, ServerFailure, ServerName, ServerProblem};
@@ -103,6 +106,13 @@ pub enum TransportEvent {
     },
     /// The usable local addresses are other ones than those that were bound. Said once for each change.
     InterfacesChanged,
+    /// A relay took up our doorbell, or let go of it.
+    Doorbell {
+        /// Index into the configured relays.
+        relay: usize,
+        /// Whether it rings.
+        on: bool,
+    },
     /// Somebody who knows the code wants in: [`Transport::attach`] makes an agent of it, doing nothing leaves
     /// it waiting.
     Ring {
@@ -241,6 +251,12 @@ impl Transport {
         self.servers.keep_alive(Instant::now(), on);
     }
 
+    /// What all relays are told beside the standard, now and with every later allocation; those of our own
+    /// kind answer with [`TransportEvent::Doorbell`].
+    pub fn set_extras(&self, extras: &turn::Extras) {
+        self.servers.set_extras(extras);
+    }
+
     /// What was dropped so far, and why.
     pub fn dropped(&self) -> Dropped {
         self.hub.dropped()
@@ -250,6 +266,13 @@ impl Transport {
     pub async fn close(mut self) {
         self.servers.close().await;
         self.tasks.shutdown().await;
+    }
+}
+
+impl Drop for Transport {
+    fn drop(&mut self) {
+        self.servers.release();
+        self.servers.stop();
     }
 }
 

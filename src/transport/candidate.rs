@@ -32,8 +32,6 @@ pub struct RelayPath {
     pub server: SocketAddr,
     /// How it is reached.
     pub protocol: Protocol,
-    /// It took our ufrag as a doorbell (see [`super::Transport::set_doorbell`]).
-    pub doorbell: bool,
 }
 
 /// A server that was asked.

@@ -9,15 +9,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
-use super::binding::Bindings;
+use super::TransportEvent;
+use super::binding::{BindingEvent, Bindings};
+use super::candidate::{LocalCandidate, ServerProblem};
 use super::host::HostSocket;
 use super::hub::{Hub, Outlet};
 use super::ledger::{Gathered, Ledger};
+use super::line::Line;
+use super::relay::{Keeper, protocols};
 use super::router::LinkId;
+use super::turn::Extras;
 
 /// DNS that takes longer is as good as none.
 const DNS_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How long relays may take to end allocations; what is not ended ends by itself after ten minutes.
+const RELEASE_DEADLINE: Duration = Duration::from_millis(300);
 
 /// The servers of a transport.
 #[derive(Debug)]
@@ -29,6 +38,10 @@ pub(super) struct Servers {
     ledger: Mutex<Ledger>,
     changed: Notify,
     started: AtomicBool,
+    /// The ways to relays on which there is an allocation.
+    lines: Mutex<Vec<Arc<Line>>>,
+    extras: Mutex<Extras>,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Servers {
@@ -43,6 +56,9 @@ impl Servers {
             ledger: Mutex::new(ledger),
             changed: Notify::new(),
             started: AtomicBool::new(false),
+            lines: Mutex::default(),
+            extras: Mutex::default(),
+            tasks: Mutex::default(),
         }
     }
 
@@ -55,7 +71,19 @@ impl Servers {
         for server in stun {
             let index = lock(&self.ledger).stun(format!("{}:{}", server.host, server.port));
             let (this, server) = (Arc::clone(self), server.clone());
-            tokio::spawn(async move { this.ask(index, &server).await });
+            lock(&self.tasks).spawn(async move { this.ask(index, &server).await });
+        }
+        for link in &self.config.relays {
+            let index = lock(&self.ledger).relay(link.host.clone(), protocols(link.transport));
+            let keeper = Keeper {
+                servers: Arc::clone(self),
+                hub: Arc::clone(&self.hub),
+                hosts: self.hosts.clone(),
+                index,
+                link: link.clone(),
+                bound: !self.config.bind.is_empty(),
+            };
+            lock(&self.tasks).spawn(keeper.run());
         }
     }
 
@@ -69,9 +97,7 @@ impl Servers {
             asked.extend(address.map(|address| (*link, *address)));
         }
         let event = lock(&self.ledger).stun_asked(index, asked.clone());
-        if let Some(event) = event {
-            self.hub.tell(event);
-        }
+        self.told(event);
         let now = Instant::now();
         let mut bindings = lock(&self.bindings);
         for (link, address) in &asked {
@@ -79,7 +105,6 @@ impl Servers {
         }
         drop(bindings);
         self.drive(now);
-        self.changed.notify_waiters();
     }
 
     /// A datagram came in at a host socket.
@@ -121,7 +146,75 @@ impl Servers {
         lock(&self.ledger).finish()
     }
 
-    pub(super) async fn close(&self) {}
+    /// What relays of our own kind are told beside the standard.
+    pub(super) fn extras(&self) -> Extras {
+        lock(&self.extras).clone()
+    }
+
+    pub(super) fn set_extras(&self, extras: &Extras) {
+        lock(&self.extras).clone_from(extras);
+        for line in self.lines() {
+            line.set_extras(extras.clone());
+        }
+    }
+
+    /// A relay gave an address, by this line.
+    pub(super) fn relay_ready(&self, index: usize, candidate: LocalCandidate, line: &Arc<Line>) {
+        lock(&self.lines).push(Arc::clone(line));
+        let news = lock(&self.ledger).relay_ready(index, candidate);
+        self.told(news);
+    }
+
+    /// An allocation is gone: lost, or given back.
+    pub(super) fn relay_lost(&self, index: usize, candidate: &LocalCandidate, line: &Arc<Line>, lost: bool) {
+        lock(&self.lines).retain(|one| !Arc::ptr_eq(one, line));
+        lock(&self.ledger).forget(candidate);
+        if lost {
+            self.hub.tell(TransportEvent::CandidateLost(*candidate));
+            self.relay_failed(index, ServerProblem::Lost);
+        }
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn relay_failed(&self, index: usize, problem: ServerProblem) {
+        let news = lock(&self.ledger).relay_failed(index, problem);
+        self.told(news);
+    }
+
+    fn told(&self, news: Option<TransportEvent>) {
+        if let Some(news) = news {
+            self.hub.tell(news);
+        }
+        self.changed.notify_waiters();
+    }
+
+    fn lines(&self) -> Vec<Arc<Line>> {
+        lock(&self.lines).clone()
+    }
+
+    /// Gives all allocations back, as far as the relays answer in time.
+    pub(super) async fn close(&self) {
+        self.release();
+        let _ = tokio::time::timeout(RELEASE_DEADLINE, async {
+            while !lock(&self.lines).is_empty() {
+                self.changed().await;
+            }
+        })
+        .await;
+        self.stop();
+    }
+
+    /// Asks the relays to end the allocations.
+    pub(super) fn release(&self) {
+        self.lines().iter().for_each(|line| line.release());
+    }
+
+    /// Ends all tasks.
+    pub(super) fn stop(&self) {
+        lock(&self.tasks).abort_all();
+        self.lines().iter().for_each(|line| line.disconnect());
+        lock(&self.lines).clear();
+    }
 
     /// Sends and tells what the bindings want, and has the timer look again.
     fn drive(&self, now: Instant) {
@@ -144,15 +237,12 @@ impl Servers {
         }
         loop {
             let Some(event) = lock(&self.bindings).poll_event() else { break };
-            let (super::binding::BindingEvent::Mapped { link, .. }
-            | super::binding::BindingEvent::Changed { link, .. }
-            | super::binding::BindingEvent::Failed { link, .. }) = event;
+            let (BindingEvent::Mapped { link, .. }
+            | BindingEvent::Changed { link, .. }
+            | BindingEvent::Failed { link, .. }) = event;
             let Some((_, socket)) = self.hosts.iter().find(|(host, _)| *host == link) else { continue };
             let news = lock(&self.ledger).binding(event, &socket.candidate());
-            if let Some(news) = news {
-                self.hub.tell(news);
-            }
-            self.changed.notify_waiters();
+            self.told(news);
         }
     }
 }

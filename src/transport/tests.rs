@@ -1,5 +1,7 @@
 //! Transports on loopback sockets: two of them, or one and a server made of a plain socket.
 
+mod coturn;
+
 use super::*;
 use crate::call::event::PathKind;
 use crate::config::StunServer;
