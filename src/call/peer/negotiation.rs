@@ -149,7 +149,21 @@ impl Negotiator {
     async fn add(&self, codec: Codec) -> Result<Outgoing, PeerError> {
         let track = Arc::new(TrackLocalStaticRTP::new(self.description_of(codec)));
         let sender = self.connection.add_track(track.clone()).await?;
+        if codec.kind() == MediaKind::Video {
+            self.offer_all_video(&sender).await?;
+        }
         Ok(Outgoing { codec, track, sender })
+    }
+
+    /// The stack would name only the codec that the track sends.
+    async fn offer_all_video(&self, sender: &Arc<dyn RtpSender>) -> Result<(), PeerError> {
+        for transceiver in self.connection.get_transceivers().await {
+            if transceiver.sender().await?.is_some_and(|found| found.id() == sender.id()) {
+                let all = self.video_codecs.iter().flat_map(|codec| stack::with_repair(*codec));
+                transceiver.set_codec_preferences(all.collect()).await?;
+            }
+        }
+        Ok(())
     }
 
     fn description_of(&self, codec: Codec) -> MediaStreamTrack {
