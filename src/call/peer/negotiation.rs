@@ -106,7 +106,8 @@ impl Negotiator {
         let text = answer.sdp.clone();
         self.media.accept(sdp::payload_types(&text));
         self.connection.set_local_description(answer).await?;
-        Ok((text, self.agree(&state, remote)))
+        let agreement = self.agree(&state, &text);
+        Ok((text, agreement))
     }
 
     /// Takes the answer to our offer.
@@ -187,10 +188,11 @@ impl Negotiator {
         MediaStreamTrack::new(stream, track, name.into(), kind, vec![encoding])
     }
 
-    fn agree(&self, state: &State, remote: &str) -> Agreement {
+    /// The answer, whoever gave it, says what is agreed on; an offer may name a codec several times.
+    fn agree(&self, state: &State, answer: &str) -> Agreement {
         let leg = |outgoing: &Option<Outgoing>, kind, ours: &[Codec], ssrc| {
             let outgoing = outgoing.as_ref()?;
-            let (codec, payload_type) = sdp::preferred(remote, kind, ours)?;
+            let (codec, payload_type) = sdp::preferred(answer, kind, ours)?;
             let label = Label { codec, payload_type, ssrc };
             Some(Leg { label, track: Arc::clone(&outgoing.track) })
         };
