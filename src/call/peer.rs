@@ -6,12 +6,23 @@
 //! peer.start_as_offerer(&remote).await?;                   // stage 1, from a code; or start_as_answerer
 //! match streams.events.recv().await { … }                  // ChannelOpen, ChannelMessage, NewPath, …
 //! let certificate = peer.remote_certificate().await;       // compare it before anything else is believed
+//! peer.send(message).await?;                               // the channel
+//!
+//! let offer = peer.create_media_offer().await?;            // the code's maker; send it over the channel
+//! let (answer, agreed) = peer.accept_media_offer(&offer).await?;   // the other end; send the answer back
+//! let agreed = peer.accept_media_answer(&answer).await?;
+//! peer.send_frame(encoded); peer.request_key_frame();      // streams.audio, streams.video; KeyFrameWanted
+//!
+//! let offer = peer.classic_offer(&candidates).await?;      // or, instead of a code, whole descriptions
+//! let sample = peer.sample();                              // once a second
+//! peer.close().await;
 //! ```
 //!
 //! What it does not do: bind sockets, speak to servers (the transport does), decide who may call (the code
 //! and the session do), code media. It does not reconnect: a path that is lost is told, and that is all.
 
 mod checks;
+mod classic;
 mod counters;
 mod events;
 mod interceptors;
@@ -23,15 +34,17 @@ mod reception;
 mod sdp;
 mod socket;
 mod stack;
+mod types;
 
 pub use counters::{Count, KindSample};
 pub use negotiation::Agreement;
-pub use sdp::LocalCandidate;
+pub use sdp::Candidate;
 pub use socket::PacketPort;
+pub use types::{IceCredentials, PeerConfig, PeerError, PeerEvent, PeerSample};
 
-use crate::call::identity::{self, Identity};
-use crate::media::frame::{Codec, EncodedFrame, MediaKind, MediaPacket};
-use bytes::Bytes;
+use crate::call::event::PathKind;
+use crate::call::identity;
+use crate::media::frame::{EncodedFrame, MediaPacket};
 use events::{Handler, Note, Notes, OpenChannel, Pump};
 use media::{Media, Ssrcs};
 use negotiation::Negotiator;
@@ -40,10 +53,10 @@ use rtc::data_channel::RTCDataChannelInit;
 use socket::{Tasks, Wire};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSessionDescription};
+use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSessionDescription, StatsSelector};
 
 /// The name of the one data channel (the stack and browsers show it, nobody relies on it).
 const CHANNEL_LABEL: &str = "p2pcall";
@@ -51,101 +64,6 @@ const CHANNEL_LABEL: &str = "p2pcall";
 const EVENTS: usize = 256;
 /// Remote candidates that are tried at most.
 const MAX_REMOTE_CANDIDATES: usize = 32;
-
-/// A username fragment and password (RFC 8445 §5.3).
-#[derive(Clone, PartialEq, Eq)]
-pub struct IceCredentials {
-    /// 4 to 256 characters.
-    pub ufrag: String,
-    /// 22 to 256 characters.
-    pub pwd: String,
-}
-
-impl std::fmt::Debug for IceCredentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "IceCredentials({}, …)", self.ufrag)
-    }
-}
-
-/// Everything a peer needs from the start.
-#[derive(Debug, Clone)]
-pub struct PeerConfig {
-    /// This end's certificate.
-    pub identity: Identity,
-    /// This end's ICE credentials.
-    pub local: IceCredentials,
-    /// The ways out; relayed ones are held back for 300 ms where there are others.
-    pub ports: Vec<Arc<dyn PacketPort>>,
-    /// The video codecs that this end can code and decode, the preferred one first.
-    pub video_codecs: Vec<Codec>,
-    /// Whether the stack compares the remote certificate with the remote description: not for a code's
-    /// stage 1, whose description is synthetic and whose certificate the session compares.
-    pub verify_fingerprint: bool,
-    /// The call's clock zero, for `MediaPacket::arrived`.
-    pub started: Instant,
-}
-
-/// What a peer tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PeerEvent {
-    /// Packets now take another path: the index of the local port, and the remote address.
-    NewPath {
-        /// Index into `PeerConfig::ports`.
-        port: usize,
-        /// Where packets go.
-        remote: SocketAddr,
-    },
-    /// ICE and DTLS are up, or up again.
-    Connected,
-    /// Nothing came for 2.5 s.
-    Disconnected,
-    /// Nothing came for 5 s, or DTLS failed. The peer is of no further use.
-    Failed,
-    /// The data channel is open; the remote certificate is known.
-    ChannelOpen,
-    /// One message.
-    ChannelMessage(Bytes),
-    /// The data channel is gone.
-    ChannelClosed,
-    /// The first packet of a kind and codec came in.
-    Track {
-        /// Sound or picture.
-        kind: MediaKind,
-        /// What it is coded with.
-        codec: Codec,
-    },
-    /// The remote end, or a full queue, wants a key frame.
-    KeyFrameWanted,
-}
-
-/// Why something could not be done.
-#[derive(Debug, thiserror::Error)]
-pub enum PeerError {
-    /// No loopback address for the stack to stand on.
-    #[error("the local network stack refused: {0}")]
-    Io(#[from] std::io::Error),
-    /// The WebRTC stack said no.
-    #[error("the WebRTC stack refused: {0}")]
-    Stack(String),
-    /// A remote description is too long, or not one.
-    #[error("the session description is not usable: {0}")]
-    Description(&'static str),
-    /// A remote description names another certificate than the one that was authenticated.
-    #[error("the session description names another certificate than the connection's")]
-    Fingerprint,
-    /// Both ends offered at once and this end's offer stands.
-    #[error("the remote offer crossed ours, which stands")]
-    Glare,
-    /// There is no channel, or no longer.
-    #[error("the connection is closed")]
-    Closed,
-}
-
-impl From<webrtc::error::Error> for PeerError {
-    fn from(error: webrtc::error::Error) -> Self {
-        Self::Stack(error.to_string())
-    }
-}
 
 /// What comes out of a peer.
 #[derive(Debug)]
@@ -263,7 +181,7 @@ impl Peer {
     /// # Errors
     /// `Stack` before the start.
     pub async fn add_remote_candidate(&self, address: SocketAddr) -> Result<(), PeerError> {
-        let local = LocalCandidate { kind: crate::call::event::PathKind::Host, address, base: None };
+        let local = Candidate { kind: PathKind::Host, address, base: None };
         let candidate = RTCIceCandidateInit {
             candidate: sdp::candidate(&local, 0),
             sdp_mid: Some("0".into()),
@@ -332,19 +250,25 @@ impl Peer {
         }
     }
 
-    /// The counters since the start: sound, then picture.
-    pub fn counters(&self) -> (KindSample, KindSample) {
-        self.media.sample()
+    /// What was counted by now.
+    pub fn sample(&self) -> PeerSample {
+        let (audio, video) = self.media.sample();
+        PeerSample { at: self.media.at(Instant::now()), round_trip: self.wire.round_trip(), audio, video }
+    }
+
+    /// The ciphers in use, DTLS and SRTP, as their standards name them; known from `Connected` on.
+    pub async fn ciphers(&self) -> Option<String> {
+        let report = self.connection.get_stats(Instant::now(), StatsSelector::None).await;
+        let transport = report.transport()?;
+        let names = [&transport.tls_version, &transport.dtls_cipher, &transport.srtp_cipher];
+        let known: Vec<&str> =
+            names.into_iter().filter(|name| !name.is_empty()).map(String::as_str).collect();
+        (!known.is_empty()).then(|| known.join(", "))
     }
 
     /// Where packets go: the index of the local port, and the remote address.
     pub fn path(&self) -> Option<(usize, SocketAddr)> {
         self.wire.path()
-    }
-
-    /// The last round trip of a connectivity check.
-    pub fn round_trip(&self) -> Option<Duration> {
-        self.wire.round_trip()
     }
 
     /// Says nothing more and stops, within some 100 ms.

@@ -19,6 +19,10 @@ use webrtc::peer_connection::{PeerConnectionEventHandler, RTCPeerConnectionState
 /// From "in doubt" to "lost": 5 s of silence in all, so that a killed peer is seen within 6 s.
 const FAILED_AFTER_DISCONNECTED: Duration = DISCONNECTED_AFTER;
 
+/// From the first data on a path to an open connection: DTLS sends again after 1, 3 and 7 s (RFC 6347
+/// §4.2.4.1). A handshake that fails is not always told, and a stranger may never begin one.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(6);
+
 /// Something that happened inside the stack.
 pub(super) enum Note {
     /// Data took a new path.
@@ -109,7 +113,7 @@ impl Pump {
     /// Runs until nobody listens.
     pub(super) async fn run(mut self) {
         let mut channel: Option<Arc<dyn DataChannel>> = None;
-        let mut fails_at: Option<Instant> = None;
+        let mut patience = Patience::default();
         loop {
             let event = tokio::select! {
                 note = self.notes.recv() => match note {
@@ -119,14 +123,15 @@ impl Pump {
                         channel.get_or_insert(new);
                         None
                     }
-                    Some(Note::State(state)) => state_event(state, &mut fails_at),
+                    Some(Note::State(state)) => patience.state(state),
+                    Some(Note::Path((port, remote))) => {
+                        patience.path();
+                        Some(PeerEvent::NewPath { port, remote })
+                    }
                     Some(note) => self.media_event(&note),
                 },
                 event = next_of(channel.as_ref()) => self.channel_event(event, &mut channel),
-                () = passed(fails_at) => {
-                    fails_at = None;
-                    Some(PeerEvent::Failed)
-                }
+                () = patience.ends() => Some(PeerEvent::Failed),
             };
             if let Some(event) = event
                 && self.events.send(event).await.is_err()
@@ -138,13 +143,12 @@ impl Pump {
 
     fn media_event(&self, note: &Note) -> Option<PeerEvent> {
         match note {
-            Note::Path((port, remote)) => Some(PeerEvent::NewPath { port: *port, remote: *remote }),
             Note::Track(codec) => Some(PeerEvent::Track { kind: codec.kind(), codec: *codec }),
             Note::KeyFrame => {
                 self.key_frame.key_frame.store(false, Ordering::Release);
                 Some(PeerEvent::KeyFrameWanted)
             }
-            Note::State(_) | Note::Channel(_) => None,
+            Note::Path(_) | Note::State(_) | Note::Channel(_) => None,
         }
     }
 
@@ -172,29 +176,51 @@ impl Pump {
     }
 }
 
-fn state_event(state: RTCPeerConnectionState, fails_at: &mut Option<Instant>) -> Option<PeerEvent> {
-    *fails_at = None;
-    match state {
-        RTCPeerConnectionState::Connected => Some(PeerEvent::Connected),
-        RTCPeerConnectionState::Disconnected => {
-            *fails_at = Some(Instant::now() + FAILED_AFTER_DISCONNECTED);
-            Some(PeerEvent::Disconnected)
+/// When to give up.
+#[derive(Default)]
+struct Patience {
+    connected: bool,
+    ends_at: Option<Instant>,
+}
+
+impl Patience {
+    fn path(&mut self) {
+        if !self.connected {
+            self.ends_at.get_or_insert_with(|| Instant::now() + HANDSHAKE_PATIENCE);
         }
-        RTCPeerConnectionState::Failed => Some(PeerEvent::Failed),
-        _ => None,
+    }
+
+    fn state(&mut self, state: RTCPeerConnectionState) -> Option<PeerEvent> {
+        match state {
+            RTCPeerConnectionState::Connected => {
+                (self.connected, self.ends_at) = (true, None);
+                Some(PeerEvent::Connected)
+            }
+            RTCPeerConnectionState::Disconnected if self.connected => {
+                self.ends_at = Some(Instant::now() + FAILED_AFTER_DISCONNECTED);
+                Some(PeerEvent::Disconnected)
+            }
+            RTCPeerConnectionState::Failed => {
+                self.ends_at = None;
+                Some(PeerEvent::Failed)
+            }
+            _ => None,
+        }
+    }
+
+    /// Waits for the end, if there is one.
+    async fn ends(&mut self) {
+        match self.ends_at {
+            Some(end) => tokio::time::sleep_until(end).await,
+            None => std::future::pending().await,
+        }
+        self.ends_at = None;
     }
 }
 
 async fn next_of(channel: Option<&Arc<dyn DataChannel>>) -> Option<DataChannelEvent> {
     match channel {
         Some(channel) => channel.poll().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn passed(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
     }
 }

@@ -106,7 +106,8 @@ impl Negotiator {
         let text = answer.sdp.clone();
         self.media.accept(sdp::payload_types(&text));
         self.connection.set_local_description(answer).await?;
-        Ok((text, self.agree(&state, remote)))
+        let agreement = self.agree(&state, &text);
+        Ok((text, agreement))
     }
 
     /// Takes the answer to our offer.
@@ -149,7 +150,21 @@ impl Negotiator {
     async fn add(&self, codec: Codec) -> Result<Outgoing, PeerError> {
         let track = Arc::new(TrackLocalStaticRTP::new(self.description_of(codec)));
         let sender = self.connection.add_track(track.clone()).await?;
+        if codec.kind() == MediaKind::Video {
+            self.offer_all_video(&sender).await?;
+        }
         Ok(Outgoing { codec, track, sender })
+    }
+
+    /// The stack would name only the codec that the track sends.
+    async fn offer_all_video(&self, sender: &Arc<dyn RtpSender>) -> Result<(), PeerError> {
+        for transceiver in self.connection.get_transceivers().await {
+            if transceiver.sender().await?.is_some_and(|found| found.id() == sender.id()) {
+                let all = self.video_codecs.iter().flat_map(|codec| stack::with_repair(*codec));
+                transceiver.set_codec_preferences(all.collect()).await?;
+            }
+        }
+        Ok(())
     }
 
     fn description_of(&self, codec: Codec) -> MediaStreamTrack {
@@ -173,10 +188,11 @@ impl Negotiator {
         MediaStreamTrack::new(stream, track, name.into(), kind, vec![encoding])
     }
 
-    fn agree(&self, state: &State, remote: &str) -> Agreement {
+    /// The answer, whoever gave it, says what is agreed on; an offer may name a codec several times.
+    fn agree(&self, state: &State, answer: &str) -> Agreement {
         let leg = |outgoing: &Option<Outgoing>, kind, ours: &[Codec], ssrc| {
             let outgoing = outgoing.as_ref()?;
-            let (codec, payload_type) = sdp::preferred(remote, kind, ours)?;
+            let (codec, payload_type) = sdp::preferred(answer, kind, ours)?;
             let label = Label { codec, payload_type, ssrc };
             Some(Leg { label, track: Arc::clone(&outgoing.track) })
         };

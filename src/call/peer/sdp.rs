@@ -15,7 +15,7 @@ const MAX_REMOTE_CANDIDATES: usize = 64;
 
 /// An address of this end for a classic description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LocalCandidate {
+pub struct Candidate {
     /// Host, server-reflexive or relayed.
     pub kind: PathKind,
     /// Where packets to this candidate go.
@@ -61,7 +61,7 @@ pub(super) fn synthetic(half: Half, remote: &IceCredentials) -> String {
 }
 
 /// The value of a candidate attribute (RFC 8839 §5.1), component 1. `preference` breaks ties: 0 is best.
-pub(super) fn candidate(local: &LocalCandidate, preference: u16) -> String {
+pub(super) fn candidate(local: &Candidate, preference: u16) -> String {
     // RFC 8445 §5.1.2.2's recommended type preferences.
     let (name, type_preference) = match local.kind {
         PathKind::Host => ("host", 126u32),
@@ -97,7 +97,7 @@ pub(super) fn without_candidates(sdp: &str) -> String {
 }
 
 /// A local description with our own candidates, complete (RFC 8838 §8.2: nothing will trickle).
-pub(super) fn with_candidates(sdp: &str, candidates: &[LocalCandidate]) -> String {
+pub(super) fn with_candidates(sdp: &str, candidates: &[Candidate]) -> String {
     let mut out = String::new();
     let mut sections = 0;
     let mut block = String::new();

@@ -101,20 +101,23 @@ fn settings(local: &IceCredentials, verify_fingerprint: bool) -> SettingEngine {
 fn media_engine(video: &[Codec]) -> Result<MediaEngine, PeerError> {
     let mut engine = MediaEngine::default();
     engine.register_codec(parameters(Codec::Opus), RtpCodecKind::Audio)?;
-    for codec in video {
-        let primary = parameters(*codec);
-        let payload_type = primary.payload_type + 1;
-        let repair = RTCRtpCodec {
-            mime_type: MIME_TYPE_RTX.to_owned(),
-            clock_rate: primary.rtp_codec.clock_rate,
-            sdp_fmtp_line: format!("apt={}", primary.payload_type),
-            ..RTCRtpCodec::default()
-        };
-        engine.register_codec(primary, RtpCodecKind::Video)?;
-        let repair = RTCRtpCodecParameters { rtp_codec: repair, payload_type };
-        engine.register_codec(repair, RtpCodecKind::Video)?;
+    for parameters in video.iter().flat_map(|codec| with_repair(*codec)) {
+        engine.register_codec(parameters, RtpCodecKind::Video)?;
     }
     Ok(engine)
+}
+
+/// A video codec as it is offered, and its retransmissions.
+pub(super) fn with_repair(codec: Codec) -> [RTCRtpCodecParameters; 2] {
+    let primary = parameters(codec);
+    let rtp_codec = RTCRtpCodec {
+        mime_type: MIME_TYPE_RTX.to_owned(),
+        clock_rate: primary.rtp_codec.clock_rate,
+        sdp_fmtp_line: format!("apt={}", primary.payload_type),
+        ..RTCRtpCodec::default()
+    };
+    let payload_type = primary.payload_type + 1;
+    [primary, RTCRtpCodecParameters { rtp_codec, payload_type }]
 }
 
 /// How a codec of ours is offered.

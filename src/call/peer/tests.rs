@@ -5,7 +5,10 @@ mod harness;
 
 use super::*;
 use crate::call::event::PathKind;
+use crate::call::identity::Identity;
+use crate::media::frame::{Codec, MediaKind};
 use harness::*;
+use std::time::Duration;
 use tokio::time::timeout;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -25,7 +28,7 @@ async fn each_end_sees_the_others_certificate_and_path() {
     assert_eq!(alice.peer.remote_certificate().await.unwrap(), bob.identity.certificate());
     assert_eq!(bob.peer.remote_certificate().await.unwrap(), alice.identity.certificate());
     assert_eq!(alice.peer.path(), Some((0, bob.addresses[0])));
-    assert!(alice.peer.round_trip().is_some());
+    assert!(alice.peer.sample().round_trip.is_some());
     alice.peer.send(b"x").await.unwrap();
     drop(bob);
     alice.event(PeerEvent::Disconnected).await;
@@ -147,13 +150,23 @@ async fn media_flows_both_ways_on_the_connection_that_is_up() {
         assert_eq!(pictures.iter().filter(|packet| packet.marker).count(), 50);
         assert_eq!(pictures.len(), 3 * 50 + 2);
         println!("first sound {:?}, first picture {:?}", sounds[0].arrived, pictures[0].arrived);
-        let (audio, video) = end.peer.counters();
+        let PeerSample { audio, video, .. } = end.peer.sample();
         assert_eq!((audio.received.packets, audio.lost, video.lost, video.frames_dropped), (50, 0, 0, 0));
         assert_eq!(video.sent.packets, 152);
     }
-    alice.event(PeerEvent::Track { kind: MediaKind::Video, codec: Codec::H264 }).await;
     // What was sent before the other end could take it would be lost: the first picture is asked for again.
-    alice.event(PeerEvent::KeyFrameWanted).await;
+    let mut missing = vec![
+        PeerEvent::Track { kind: MediaKind::Audio, codec: Codec::Opus },
+        PeerEvent::Track { kind: MediaKind::Video, codec: Codec::H264 },
+        PeerEvent::KeyFrameWanted,
+    ];
+    alice
+        .until(|event| {
+            missing.retain(|missing| missing != event);
+            missing.is_empty().then_some(())
+        })
+        .await;
+    println!("{:?}", alice.peer.ciphers().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,7 +176,7 @@ async fn a_lossy_path_loses_little_and_repeats_little() {
     agree(&alice, &bob).await;
     tokio::join!(talk(&alice, 0..300, picture), async {
         let pictures = heard(&mut bob.streams.video, SILENCE).await;
-        let (_, video) = bob.peer.counters();
+        let video = bob.peer.sample().video;
         println!("{} packets, {video:?}", pictures.len());
         assert_eq!(pictures.len() as u64, video.received.packets);
         assert!(video.lost <= 2, "{video:?}");
@@ -172,9 +185,140 @@ async fn a_lossy_path_loses_little_and_repeats_little() {
         sequences.dedup();
         assert_eq!(sequences.len(), pictures.len(), "copies reached the session");
     });
-    let (audio, video) = alice.peer.counters();
+    let PeerSample { audio, video, .. } = alice.peer.sample();
     println!("{audio:?}\n{video:?}");
     assert!(video.retransmitted >= video.sent.packets / 30, "{video:?}");
     assert!(video.retransmitted <= video.sent.packets / 10, "a storm: {video:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_without_our_first_codec_gets_another() {
+    for (ours, theirs) in
+        [(&[Codec::H264, Codec::Vp8][..], &[Codec::Vp8][..]), (&[Codec::Vp8], &[Codec::H264, Codec::Vp8])]
+    {
+        let with = |video: &[Codec]| Setup { video: video.to_vec(), ..Setup::direct() };
+        let (alice, mut bob) = connected(with(ours), with(theirs)).await;
+        let vp8 = Agreement { audio: Some(Codec::Opus), video: Some(Codec::Vp8) };
+        assert_eq!(agree(&alice, &bob).await, (vp8, vp8));
+        talk(&alice, 0..20, vp8_picture).await;
+        let pictures = heard(&mut bob.streams.video, SILENCE).await;
+        assert_eq!(pictures.len(), 3 * 20);
+        assert!(pictures.iter().all(|packet| packet.codec == Codec::Vp8));
+        // Reports come only for a stream that the stack's interceptors know by its codec.
+        talk(&alice, 20..200, vp8_picture).await;
+        let video = alice.peer.sample().video;
+        assert!(video.round_trip.is_some(), "no reports on this codec: {video:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_takes_no_picture_still_talks() {
+    for (ours, theirs) in
+        [(&[Codec::H264][..], &[][..]), (&[], &[Codec::H264]), (&[Codec::H264], &[Codec::Vp8])]
+    {
+        let with = |video: &[Codec]| Setup { video: video.to_vec(), ..Setup::direct() };
+        let (alice, mut bob) = connected(with(ours), with(theirs)).await;
+        let sound_only = Agreement { audio: Some(Codec::Opus), video: None };
+        assert_eq!(agree(&alice, &bob).await, (sound_only, sound_only));
+        talk(&alice, 0..10, picture).await;
+        assert_eq!(heard(&mut bob.streams.audio, SILENCE).await.len(), 10);
+        assert_eq!(alice.peer.sample().video.frames_dropped, 10);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_offers_cross_the_makers_stands() {
+    let (alice, mut bob) = connected(Setup::direct(), Setup::direct()).await;
+    let (alices, bobs) = tokio::join!(alice.peer.create_media_offer(), bob.peer.create_media_offer());
+    let (alices, bobs) = (alices.unwrap(), bobs.unwrap());
+    assert!(matches!(alice.peer.accept_media_offer(&bobs).await, Err(PeerError::Glare)));
+    let (answer, agreed) = bob.peer.accept_media_offer(&alices).await.unwrap();
+    assert_eq!((alice.peer.accept_media_answer(&answer).await.unwrap(), agreed), (BOTH, BOTH));
+    talk(&alice, 0..20, picture).await;
+    assert_eq!(heard(&mut bob.streams.audio, SILENCE).await.len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn either_end_may_offer_again() {
+    let (mut alice, mut bob) = connected(Setup::direct(), Setup::direct()).await;
+    agree(&alice, &bob).await;
+    agree(&bob, &alice).await;
+    agree(&alice, &bob).await;
+    tokio::join!(talk(&alice, 0..10, picture), talk(&bob, 0..10, picture));
+    for end in [&mut alice, &mut bob] {
+        assert_eq!(heard(&mut end.streams.audio, SILENCE).await.len(), 10);
+        assert_eq!(heard(&mut end.streams.video, SILENCE).await.len(), 31);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_description_of_somebody_else_is_refused() {
+    let (alice, bob) = connected(Setup::direct(), Setup::direct()).await;
+    let mallory = Identity::generate().unwrap();
+    let forged = |text: &str, whose: &Identity| {
+        let (old, new) = (whose.fingerprint(), mallory.fingerprint());
+        let text = text.to_uppercase().replace(&identity::colon_hex(&old), &identity::colon_hex(&new));
+        assert!(text.contains(&identity::colon_hex(&new)));
+        text.to_lowercase().replace("udp/tls/rtp/savpf", "UDP/TLS/RTP/SAVPF")
+    };
+    let offer = alice.peer.create_media_offer().await.unwrap();
+    assert!(matches!(
+        bob.peer.accept_media_offer(&forged(&offer, &alice.identity)).await,
+        Err(PeerError::Fingerprint)
+    ));
+    let without: String = offer
+        .lines()
+        .filter(|line| !line.contains("fingerprint"))
+        .map(|line| format!("{line}\r\n"))
+        .collect();
+    assert!(matches!(bob.peer.accept_media_offer(&without).await, Err(PeerError::Fingerprint)));
+    let (answer, _) = bob.peer.accept_media_offer(&offer).await.unwrap();
+    assert!(matches!(
+        alice.peer.accept_media_answer(&forged(&answer, &bob.identity)).await,
+        Err(PeerError::Fingerprint)
+    ));
+    assert!(matches!(
+        bob.peer.accept_media_answer(&answer).await,
+        Err(PeerError::Fingerprint | PeerError::Description(_))
+    ));
+    alice.peer.accept_media_answer(&answer).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_our_addresses_is_in_a_media_offer() {
+    let (alice, bob) = connected(Setup::direct(), Setup::direct()).await;
+    let offer = alice.peer.create_media_offer().await.unwrap();
+    let (answer, _) = bob.peer.accept_media_offer(&offer).await.unwrap();
+    for description in [offer, answer] {
+        assert!(!description.contains("127.0.0.1") && !description.contains("candidate"), "{description}");
+        assert_eq!(description.lines().filter(|line| line.starts_with("m=")).count(), 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_descriptions_open_a_call() {
+    let verified = || Setup { verify: true, ..Setup::direct() };
+    let (mut alice, mut bob) = (End::new("alice", verified()).await, End::new("bob", verified()).await);
+    let offer = alice.peer.classic_offer(&alice.candidates()).await.unwrap();
+    let (answer, bobs) = bob.peer.classic_answer(&offer, &bob.candidates()).await.unwrap();
+    assert_eq!((alice.peer.classic_accept(&answer).await.unwrap(), bobs), (BOTH, BOTH));
     alice.event(PeerEvent::ChannelOpen).await;
+    bob.event(PeerEvent::ChannelOpen).await;
+    tokio::join!(talk(&alice, 0..10, picture), talk(&bob, 0..10, picture));
+    for end in [&mut alice, &mut bob] {
+        assert_eq!(heard(&mut end.streams.audio, SILENCE).await.len(), 10);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_description_with_another_fingerprint_fails() {
+    let verified = || Setup { verify: true, ..Setup::direct() };
+    let (mut alice, bob) = (End::new("alice", verified()).await, End::new("bob", verified()).await);
+    let offer = alice.peer.classic_offer(&alice.candidates()).await.unwrap();
+    let (answer, _) = bob.peer.classic_answer(&offer, &bob.candidates()).await.unwrap();
+    let (old, new) = (identity::colon_hex(&bob.identity.fingerprint()), identity::colon_hex(&[7; 32]));
+    let forged = answer.replace(&old.to_lowercase(), &new).replace(&old, &new);
+    assert!(forged.contains(&new));
+    alice.peer.classic_accept(&forged).await.unwrap();
+    alice.event(PeerEvent::Failed).await;
 }

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::call::event::{PathKind, Protocol};
+use crate::call::identity::Identity;
+use crate::media::frame::Codec;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
@@ -113,11 +115,18 @@ impl End {
         Self { peer, streams, identity, config, local, addresses }
     }
 
+    /// The addresses of its ports, as candidates of a description.
+    pub(super) fn candidates(&self) -> Vec<Candidate> {
+        let host = |address: &SocketAddr| Candidate { kind: PathKind::Host, address: *address, base: None };
+        self.addresses.iter().map(host).collect()
+    }
+
     /// The first event that the test cares for; others pass.
     pub(super) async fn until<T>(&mut self, mut wanted: impl FnMut(&PeerEvent) -> Option<T>) -> T {
         let waiting = async {
             loop {
                 let event = self.streams.events.recv().await.expect("the peer lives");
+
                 if let Some(found) = wanted(&event) {
                     return found;
                 }
