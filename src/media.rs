@@ -4,3 +4,6 @@ pub mod audio;
 pub mod frame;
 pub mod jitter;
 pub mod level;
+pub mod resample;
+pub mod sink;
+pub mod source;
