@@ -96,9 +96,8 @@ fn a_perfect_network_is_played_whole_with_little_delay_whatever_the_phase() {
 fn jitter_of_20_ms_costs_at_most_80_ms_and_little_invention() {
     for (quiet, seed) in [(false, 1), (true, 2), (false, 3), (true, 4)] {
         let mut random = Random(seed);
-        let run = run(3000, 3_000, quiet, |n| {
-            100_000 + n as i64 * 20_000 + (random.normal() * 20_000.0) as i64
-        });
+        let run =
+            run(3000, 3_000, quiet, |n| 100_000 + n as i64 * 20_000 + (random.normal() * 20_000.0) as i64);
         let concealed = run.stats.concealed.as_secs_f64() / 60.0;
         println!("quiet {quiet}: {:.1} ms, concealed {:.2} %", run.mean_delay_ms, concealed * 100.0);
         assert!(run.mean_delay_ms <= 80.0, "{} ms", run.mean_delay_ms);
