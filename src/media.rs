@@ -4,6 +4,9 @@ pub mod audio;
 pub mod frame;
 pub mod jitter;
 pub mod level;
+pub mod resample;
+pub mod sink;
+pub mod source;
 
 use crate::config::MediaConfig;
 use crate::error::Failure;
