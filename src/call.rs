@@ -70,7 +70,7 @@ pub enum Input {
     Verified(Verification),
     /// It said something.
     Heard(Talk),
-    /// Descriptions are exchanged: media can flow.
+    /// Descriptions are exchanged: media can flow. (In the classic exchange this comes first.)
     MediaReady,
     /// The path came back.
     PathUp,
@@ -306,7 +306,7 @@ impl Call {
     }
 
     fn media_ready(&mut self, now: Duration) -> Vec<Effect> {
-        let Phase::Opening { .. } = self.phase else { return Vec::new() };
+        let (Phase::Opening { .. } | Phase::Ringing { .. }) = self.phase else { return Vec::new() };
         self.phase = Phase::Talking { since: now };
         let mut effects = vec![Effect::Emit(state(CallState::Connected, self.remote_name.clone()))];
         if self.muted || self.video_off {

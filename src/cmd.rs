@@ -5,6 +5,7 @@ pub mod completions;
 pub mod man;
 pub mod offer;
 pub mod run;
+pub mod scan;
 pub mod settings;
 
 use crate::cli::{Cli, Command};

@@ -6,8 +6,8 @@ pub mod jitter;
 pub mod level;
 pub mod resample;
 pub mod sink;
-pub mod video;
 pub mod source;
+pub mod video;
 
 use crate::config::MediaConfig;
 use crate::error::Failure;

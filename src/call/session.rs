@@ -7,6 +7,7 @@
 //! ```
 
 mod answer;
+pub mod classic;
 mod converse;
 mod handshake;
 mod media;
@@ -17,6 +18,7 @@ use super::channel::Candidate;
 use super::ending::Ending;
 use super::event::{CallEvent, Command, Notice, PathKind};
 use super::path::Path;
+use super::peer;
 use super::{Call, Effect, Input, LifeConfig};
 use crate::code::facts::{AddressKind, Item};
 use crate::code::keys::IceCredentials;
@@ -186,6 +188,16 @@ fn items(candidates: &[LocalCandidate], full: bool) -> Vec<Item> {
         })
         .collect();
     select(&usable, &[], full)
+}
+
+/// The same for a whole description.
+fn items_of(candidates: &[LocalCandidate]) -> Vec<peer::Candidate> {
+    let item = |candidate: &LocalCandidate| peer::Candidate {
+        kind: candidate.kind,
+        address: candidate.address,
+        base: (candidate.kind == PathKind::Srflx).then_some(candidate.base),
+    };
+    candidates.iter().filter(|candidate| !candidate.bridge).map(item).collect()
 }
 
 fn credentials(ice: &IceCredentials) -> Credentials {

@@ -1,7 +1,8 @@
 //! `p2pcall answer`.
 
 use super::run::{self, Screen};
-use super::settings;
+use super::{scan, settings};
+use crate::call::ending::Ending;
 use crate::call::session;
 use crate::cli::AnswerArgs;
 use crate::code::paste::{self, MAX_PASTE, Pasted};
@@ -16,16 +17,21 @@ pub async fn run(args: AnswerArgs) -> Result<Exit, Failure> {
     let text = match (&args.code, &args.scan) {
         (Some(dash), _) if dash == "-" => standard_input()?,
         (Some(code), _) => code.clone(),
-        _ => standard_input()?,
+        (None, Some(place)) => scan::text(place)?,
+        (None, None) => standard_input()?,
     };
-    let code = match paste::read_offer(&text)
-        .map_err(|wrong| Failure::new(Exit::Usage, "bad_code", wrong.to_string(), ""))?
-    {
-        Pasted::Offer(code) => code,
-        _ => return Err(Failure::usage("session descriptions come later", "")),
-    };
+    let offer = paste::read_offer(&text)
+        .map_err(|wrong| Failure::new(Exit::Usage, "bad_code", wrong.to_string(), ""))?;
     let screen = Screen::new(&args.call, &file, args.qr, args.qr_png);
-    run::call(screen, move |line| async move { session::answer(&config, code, line).await }).await
+    run::call(screen, move |line| async move {
+        match offer {
+            Pasted::Offer(code) => session::answer(&config, code, line).await,
+            Pasted::Sdp(sdp) => session::classic::answer(&config, sdp, line).await,
+            // `read_offer` gives offers only.
+            Pasted::Reply(_) => line.end(Ending::NobodyAnswered).await,
+        }
+    })
+    .await
 }
 
 /// All of standard input, up to what a code may be.

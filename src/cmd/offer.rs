@@ -12,5 +12,11 @@ pub async fn run(args: OfferArgs) -> Result<Exit, Failure> {
     let file = settings::config_file()?;
     let config = settings::call(&args.call, &file)?;
     let screen = Screen::new(&args.call, &file, args.qr, args.qr_png);
-    run::call(screen, move |line| async move { session::offer(&config, line).await }).await
+    run::call(screen, move |line| async move {
+        match config.sdp {
+            true => session::classic::offer(&config, line).await,
+            false => session::offer(&config, line).await,
+        }
+    })
+    .await
 }

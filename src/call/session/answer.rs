@@ -59,7 +59,10 @@ async fn ring_and_converse(mut session: Session, code: OfferCode) -> Result<Endi
     session.emit(state(CallState::Connecting, None)).await;
     ringing.start(&session);
     match ring(&mut session, &mut life, &mut ringing).await {
-        Ok(met) => Ok(session.converse(life, met).await),
+        Ok(met) => {
+            let (joined, first) = met.parts();
+            Ok(session.converse(life, joined, first).await)
+        }
         Err(ending) => {
             session.transport.close().await;
             Err(ending)

@@ -1,6 +1,5 @@
 //! I/O: everything after an authenticated friend was met: greeting, consent, media, hang-up.
 
-use super::handshake::Met;
 use super::media::{Running, first_frames};
 use super::{Session, sleep_until, step};
 use crate::call::channel::{DescriptionKind, Message, Talk};
@@ -9,6 +8,7 @@ use crate::call::event::{CallEvent, Command};
 use crate::call::path::LocalEnd;
 use crate::call::peer::{Agreement, Peer, PeerError, PeerEvent, PeerStreams};
 use crate::call::stats::Meter;
+use crate::call::verify::Verification;
 use crate::call::{Call, Effect, Input};
 use crate::error::{Exit, Failure};
 use crate::media::MediaEvent;
@@ -20,8 +20,30 @@ use std::time::Duration;
 
 /// How long a hang-up waits for the other end to hear it: a lost packet is sent again within this.
 const LINGER: Duration = Duration::from_millis(250);
+/// How often stats are told.
+const STATS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A call with an authenticated friend.
+/// The connection to a friend.
+pub(super) struct Joined {
+    /// Its place in the transport.
+    pub(super) agent: Agent,
+    /// Its ports, in the order of the peer's indexes.
+    pub(super) ports: Vec<Port>,
+    /// The connection.
+    pub(super) peer: Peer,
+    /// What comes out of it.
+    pub(super) streams: PeerStreams,
+}
+
+/// How the conversation begins.
+pub(super) enum First {
+    /// With an authenticated friend, who is still to be let in.
+    Verified(Verification),
+    /// With whole descriptions exchanged by hand: media can flow.
+    Agreed(Agreement),
+}
+
+/// A call with a friend.
 struct Conversation {
     peer: Arc<Peer>,
     streams: PeerStreams,
@@ -41,12 +63,12 @@ struct Conversation {
 
 impl Session {
     /// Talks until the call is over, and cleans up.
-    pub(super) async fn converse(mut self, mut life: Call, met: Met) -> Ending {
+    pub(super) async fn converse(mut self, mut life: Call, joined: Joined, first: First) -> Ending {
         let mut talk = Conversation {
-            peer: Arc::new(met.peer),
-            streams: met.streams,
-            ports: met.ports,
-            _agent: met.agent,
+            peer: Arc::new(joined.peer),
+            streams: joined.streams,
+            ports: joined.ports,
+            _agent: joined.agent,
             media: None,
             meter: Meter::default(),
             connected: None,
@@ -56,10 +78,13 @@ impl Session {
             video_on: true,
         };
         self.transport.keep_alive(false);
-        let first = step(&mut life, &self.line, Input::Verified(met.verification));
+        let first = match first {
+            First::Verified(verification) => step(&mut life, &self.line, Input::Verified(verification)),
+            First::Agreed(agreement) => talk.media_ready(&mut self, &mut life, agreement).await,
+        };
         let mut ending = talk.carry_out(&mut self, &mut life, first).await;
         talk.say_seen().await;
-        let mut second = tokio::time::interval(Duration::from_secs(1));
+        let mut second = tokio::time::interval(STATS_INTERVAL);
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         while ending.is_none() {
             let effects = talk.next(&mut self, &mut life, &mut second).await;
@@ -99,8 +124,11 @@ impl Conversation {
             }
             // Nothing else of the transport matters now; an unread queue would hold it up.
             Some(_) = session.transport_events.recv() => Vec::new(),
-            _ = second.tick(), if self.connected.is_some() => {
-                self.stats(session).await;
+            _ = second.tick() => {
+                // The first one comes a whole second after connecting.
+                if self.connected.is_some_and(|connected| session.now() >= connected + STATS_INTERVAL) {
+                    self.stats(session).await;
+                }
                 Vec::new()
             }
             () = sleep_until(session.line.started, life.poll_timeout()) => step(life, &session.line, Input::Tick),
@@ -271,7 +299,7 @@ impl Conversation {
         let Some(port) = self.ports.get(path.0) else { return };
         self.told_path = Some(path);
         let local = LocalEnd { kind: port.kind(), address: port.address(), protocol: port.protocol() };
-        let event = session.path.describe(local, path.1, self.peer.round_trip());
+        let event = session.path.describe(local, path.1, self.peer.sample().round_trip);
         session.emit(CallEvent::Path(event)).await;
     }
 

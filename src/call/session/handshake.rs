@@ -2,6 +2,7 @@
 //! first message in each direction. Whoever can't do it in time, or does it wrongly, is dropped; the offer
 //! goes on. Knows nothing of what is said afterwards.
 
+use super::converse::{First, Joined};
 use crate::call::Role;
 use crate::call::channel::Message;
 use crate::call::identity::Identity;
@@ -52,6 +53,14 @@ pub struct Met {
     pub streams: PeerStreams,
     /// For the safety words.
     pub verification: Verification,
+}
+
+impl Met {
+    /// What the conversation begins with.
+    pub(super) fn parts(self) -> (Joined, First) {
+        let Self { agent, ports, peer, streams, verification } = self;
+        (Joined { agent, ports, peer, streams }, First::Verified(verification))
+    }
 }
 
 /// Why somebody was not met.
@@ -115,7 +124,7 @@ pub async fn meet(terms: Terms, agent: Agent, candidates: Vec<SocketAddr>) -> Re
     let config = PeerConfig {
         identity: terms.identity.clone(),
         local: ice(local),
-        ports: ports.iter().map(|port| Arc::new(port.clone()) as Arc<dyn PacketPort>).collect(),
+        ports: ports_of(&ports),
         video_codecs: terms.video_codecs.clone(),
         verify_fingerprint: false,
         started: terms.started,
@@ -132,6 +141,11 @@ pub async fn meet(terms: Terms, agent: Agent, candidates: Vec<SocketAddr>) -> Re
     let verification =
         within(AUTHENTICATION_TIMEOUT, authenticate(&terms, &peer, &mut streams, first)).await??;
     Ok(Met { agent, ports, peer, streams, verification })
+}
+
+/// Ports as a peer takes them.
+pub(super) fn ports_of(ports: &[Port]) -> Vec<Arc<dyn PacketPort>> {
+    ports.iter().map(|port| Arc::new(port.clone()) as Arc<dyn PacketPort>).collect()
 }
 
 async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, Unmet> {

@@ -58,8 +58,13 @@ impl Running {
     pub(super) fn set_video(&self, _on: bool) {}
 
     pub(super) fn sample(&self, peer: &Peer) -> Sample {
-        let (audio, video) = peer.counters();
-        Sample { audio, video, check_rtt: peer.round_trip(), ..Sample::default() }
+        let counted = peer.sample();
+        Sample {
+            audio: counted.audio,
+            video: counted.video,
+            check_rtt: counted.round_trip,
+            ..Sample::default()
+        }
     }
 
     /// Closes the devices.

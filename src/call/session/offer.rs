@@ -80,7 +80,8 @@ async fn wait_with_a_code(mut session: Session) -> Outcome {
     match ring(&mut session, &mut life, waiting).await {
         Rung::Met(met, others) => {
             drop(others);
-            Outcome::Over(session.converse(life, *met).await)
+            let (joined, first) = met.parts();
+            Outcome::Over(session.converse(life, joined, first).await)
         }
         Rung::Over(ending) => {
             session.transport.close().await;
@@ -266,7 +267,7 @@ async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEve
         TransportEvent::MappingChanged { .. } | TransportEvent::InterfacesChanged => {
             return waiting.has_relay;
         }
-        TransportEvent::Refused { .. } => {}
+        TransportEvent::Refused { .. } | TransportEvent::Doorbell { .. } => {}
     }
     true
 }
