@@ -1,6 +1,8 @@
 //! Finished settings: what was typed, set in the environment and written in the config file, parsed once.
 //! Inside there is nothing left to check. Knows no device and no socket.
 
+pub mod link;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;

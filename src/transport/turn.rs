@@ -209,7 +209,7 @@ impl TurnClient {
             401 => self.challenged(now, pending.request, message),
             // RFC 8489 §9.2.5: a 438 comes with another nonce, to try with.
             438 if pending.stale < MAX_STALE => {
-                self.renewed(now, pending.request, pending.stale + 1, message)
+                self.renewed(now, pending.request, pending.stale + 1, message);
             }
             438 => self.failed(now, pending.request, TurnError::StaleNonce),
             300 if pending.request == Request::Allocate => match message.get(attr::ALTERNATE_SERVER) {
