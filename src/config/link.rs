@@ -175,27 +175,29 @@ fn user_and_password(text: &str) -> Result<RelayLogin, LinkError> {
 }
 
 fn host_and_port(text: &str) -> Result<(String, Option<u16>), LinkError> {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (address, rest) = rest.split_once(']').ok_or(LinkError::Brackets)?;
-            let address: Ipv6Addr = address.parse().map_err(|_| LinkError::Brackets)?;
-            let port =
-                if rest.is_empty() { None } else { Some(rest.strip_prefix(':').ok_or(LinkError::Brackets)?) };
-            (address.to_string(), port)
-        }
-        None => {
-            let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
-            if port.is_some_and(|port| port.contains(':')) {
-                return Err(LinkError::Brackets);
-            }
-            (name(host)?, port)
-        }
-    };
+    let (host, port) = if text.starts_with('[') { bracketed(text)? } else { plain(text)? };
     let port = port.map(|port| match port.parse() {
         Ok(number) if number > 0 && port.bytes().all(|byte| byte.is_ascii_digit()) => Ok(number),
         _ => Err(LinkError::Port(shown(port))),
     });
     Ok((host, port.transpose()?))
+}
+
+fn bracketed(text: &str) -> Result<(String, Option<&str>), LinkError> {
+    let (address, rest) = text.trim_start_matches('[').split_once(']').ok_or(LinkError::Brackets)?;
+    let address: Ipv6Addr = address.parse().map_err(|_| LinkError::Brackets)?;
+    if rest.is_empty() {
+        return Ok((address.to_string(), None));
+    }
+    Ok((address.to_string(), Some(rest.strip_prefix(':').ok_or(LinkError::Brackets)?)))
+}
+
+fn plain(text: &str) -> Result<(String, Option<&str>), LinkError> {
+    let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+    if port.is_some_and(|port| port.contains(':')) {
+        return Err(LinkError::Brackets);
+    }
+    Ok((name(host)?, port))
 }
 
 /// RFC 1123 §2.1, and the underscore that some networks use.

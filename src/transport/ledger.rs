@@ -105,6 +105,10 @@ impl Ledger {
             }
             BindingEvent::Failed { link, server } => {
                 let silent = self.answered(link, server, false)?;
+                // One server that answers is enough: nobody needs to hear of the others.
+                if self.stun_answered() {
+                    return None;
+                }
                 self.failure(ServerProblem::Silent(vec![Protocol::Udp]), silent, false)
             }
         }
@@ -138,26 +142,32 @@ impl Ledger {
     /// What may still come is hardly worth waiting for: all relays have spoken, and a STUN server has.
     pub(super) fn is_satisfied(&self) -> bool {
         self.relays.iter().all(|one| !matches!(one.progress, Progress::Pending))
-            && (self.stun.is_empty()
-                || self.stun.iter().any(|one| matches!(one.progress, Progress::Answered)))
+            && (self.stun.is_empty() || self.stun_answered())
     }
 
     /// The result; from now on news are events.
     pub(super) fn finish(&mut self) -> Gathered {
         self.finished = true;
-        let satisfied = self.stun.iter().any(|one| matches!(one.progress, Progress::Answered));
+        let satisfied = self.stun_answered();
         let failures = self.stun.iter_mut().chain(&mut self.relays).filter_map(|entry| {
             let problem = match &entry.progress {
-                Progress::Failed(problem) => problem.clone(),
-                // A second STUN server that is slower than the first has not failed.
-                Progress::Pending if satisfied && matches!(entry.name, ServerName::Stun(_)) => return None,
-                Progress::Pending => ServerProblem::Silent(entry.protocols.clone()),
                 Progress::Answered => return None,
+                Progress::Failed(problem) => problem.clone(),
+                Progress::Pending => ServerProblem::Silent(entry.protocols.clone()),
             };
+            // One STUN server that answers is enough: nobody needs to hear that another is slow.
+            let silent = matches!(problem, ServerProblem::Silent(_));
+            if satisfied && silent && matches!(entry.name, ServerName::Stun(_)) {
+                return None;
+            }
             entry.said = Some(problem.clone());
             Some(ServerFailure { server: entry.name.clone(), problem })
         });
         Gathered { failures: failures.collect(), candidates: self.candidates.clone() }
+    }
+
+    fn stun_answered(&self) -> bool {
+        self.stun.iter().any(|one| matches!(one.progress, Progress::Answered))
     }
 
     fn learn(&mut self, candidate: LocalCandidate) -> Option<TransportEvent> {
@@ -251,6 +261,7 @@ mod tests {
         assert!(ledger.is_satisfied() && !ledger.is_settled());
         failed(&mut ledger, "192.0.2.2:2");
         assert!(ledger.is_settled());
+        assert_eq!(ledger.finish().failures, [], "one that answers is enough");
     }
 
     #[test]
