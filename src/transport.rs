@@ -149,7 +149,7 @@ impl Transport {
     /// # Errors
     /// When there is no address to bind, or one that was asked for is not this machine's.
     pub async fn open(config: &NetworkConfig) -> std::io::Result<(Self, mpsc::Receiver<TransportEvent>)> {
-        let addresses = interfaces::usable(&interfaces::system::list()?, &config.bind);
+        let addresses = interfaces::usable(&list_interfaces().await?, &config.bind);
         if let Some(missing) =
             config.bind.iter().find(|asked| !addresses.iter().any(|one| one.address == **asked))
         {
@@ -289,11 +289,15 @@ async fn run_timers(hub: Arc<Hub>, servers: Arc<Servers>) {
     }
 }
 
+async fn list_interfaces() -> std::io::Result<Vec<interfaces::Interface>> {
+    tokio::task::spawn_blocking(interfaces::system::list).await?
+}
+
 /// Says when the addresses are other ones.
 async fn watch_interfaces(hub: Arc<Hub>, mut known: Vec<interfaces::Usable>, only: Vec<std::net::IpAddr>) {
     loop {
         tokio::time::sleep(WATCH_INTERVAL).await;
-        let Ok(list) = interfaces::system::list() else { continue };
+        let Ok(list) = list_interfaces().await else { continue };
         let now = interfaces::usable(&list, &only);
         let same = now.len() == known.len()
             && now.iter().all(|one| known.iter().any(|other| other.address == one.address));

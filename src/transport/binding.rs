@@ -267,3 +267,150 @@ fn request(id: TransactionId, transaction: &Transaction) -> Option<Transmit> {
         Builder::new(&mut buffer, Class::Request, Method::BINDING, id).finish(Seal::NONE).ok()?.to_vec();
     Some(Transmit { link: transaction.link, to: transaction.server, bytes })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINK: LinkId = LinkId(1);
+
+    fn server(number: u8) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, number], 3478))
+    }
+
+    fn seen_at(port: u16) -> SocketAddr {
+        SocketAddr::from(([203, 0, 113, 9], port))
+    }
+
+    struct Bench {
+        bindings: Bindings,
+        now: Instant,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let mut count = 0u8;
+            let ids = move || {
+                count += 1;
+                TransactionId([count; 12])
+            };
+            #[expect(clippy::disallowed_methods, reason = "any instant will do as the beginning")]
+            let now = Instant::now();
+            Self { bindings: Bindings::new(Box::new(ids)), now }
+        }
+
+        fn ask(&mut self, number: u8) {
+            self.bindings.ask(self.now, LINK, server(number));
+        }
+
+        /// Lets time pass until something is sent; to whom, or `None` if nothing ever is.
+        fn next(&mut self) -> Option<Transmit> {
+            loop {
+                if let Some(transmit) = self.bindings.poll_transmit() {
+                    return Some(transmit);
+                }
+                self.now = self.bindings.poll_timeout()?;
+                self.bindings.handle_timeout(self.now);
+            }
+        }
+
+        fn answer(&mut self, transmit: &Transmit, port: u16) -> Option<BindingEvent> {
+            let mut buffer = [0; 64];
+            let id = Message::parse(&transmit.bytes).unwrap().id();
+            let answer = Builder::new(&mut buffer, Class::Success, Method::BINDING, id)
+                .put(attr::XOR_MAPPED_ADDRESS, seen_at(port))
+                .finish(Seal::NONE)
+                .unwrap();
+            assert!(self.bindings.handle_packet(self.now, answer));
+            assert!(!self.bindings.handle_packet(self.now, answer), "an answer counts once");
+            self.bindings.poll_event()
+        }
+    }
+
+    #[test]
+    fn a_silent_server_is_asked_seven_times_in_39_and_a_half_seconds() {
+        let mut bench = Bench::new();
+        let begun = bench.now;
+        bench.ask(1);
+        let mut sent = Vec::new();
+        while let Some(transmit) = bench.next() {
+            sent.push((bench.now - begun).as_millis());
+            assert_eq!((transmit.link, transmit.to, transmit.bytes.len()), (LINK, server(1), 20));
+        }
+        assert_eq!(sent, [0, 500, 1_500, 3_500, 7_500, 15_500, 31_500]);
+        assert_eq!((bench.now - begun).as_millis(), 39_500);
+        assert_eq!(bench.bindings.poll_event(), Some(BindingEvent::Failed { link: LINK, server: server(1) }));
+    }
+
+    #[test]
+    fn a_mapping_is_kept_alive_every_15_seconds_until_told_otherwise() {
+        let mut bench = Bench::new();
+        bench.ask(1);
+        let first = bench.next().unwrap();
+        let mapped = BindingEvent::Mapped { link: LINK, server: server(1), mapped: seen_at(1) };
+        assert_eq!(bench.answer(&first, 1), Some(mapped));
+        for _ in 0..5 {
+            let before = bench.now;
+            let keepalive = bench.next().unwrap();
+            assert_eq!(bench.now - before, KEEPALIVE);
+            assert_eq!(bench.answer(&keepalive, 1), None);
+        }
+        bench.bindings.keep_alive(bench.now, false);
+        assert!(bench.next().is_none());
+        bench.bindings.keep_alive(bench.now, true);
+        assert!(bench.next().is_some());
+    }
+
+    #[test]
+    fn a_mapping_that_changes_is_told() {
+        let mut bench = Bench::new();
+        bench.ask(1);
+        let first = bench.next().unwrap();
+        bench.answer(&first, 1);
+        let keepalive = bench.next().unwrap();
+        let changed = BindingEvent::Changed { link: LINK, old: seen_at(1), new: seen_at(2) };
+        assert_eq!(bench.answer(&keepalive, 2), Some(changed));
+    }
+
+    #[test]
+    fn two_servers_that_see_two_addresses_are_no_change() {
+        let mut bench = Bench::new();
+        for number in [1, 2] {
+            bench.ask(number);
+            let asked = bench.next().unwrap();
+            let event = bench.answer(&asked, number.into());
+            assert!(matches!(event, Some(BindingEvent::Mapped { .. })), "{event:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_dies_is_replaced_by_another() {
+        let mut bench = Bench::new();
+        for number in [1, 2] {
+            bench.ask(number);
+            let asked = bench.next().unwrap();
+            bench.answer(&asked, 1);
+        }
+        let asked: Vec<_> = (0..4).map(|_| bench.next().unwrap().to).collect();
+        assert_eq!(asked, [server(1), server(1), server(1), server(2)]);
+    }
+
+    #[test]
+    fn a_server_without_a_route_fails_at_once() {
+        let mut bench = Bench::new();
+        bench.ask(1);
+        bench.bindings.unreachable(bench.now, LINK, server(1));
+        assert_eq!(bench.bindings.poll_event(), Some(BindingEvent::Failed { link: LINK, server: server(1) }));
+        assert_eq!(bench.bindings.poll_timeout(), None);
+    }
+
+    #[test]
+    fn what_is_not_an_answer_of_ours_is_left_alone() {
+        let mut bench = Bench::new();
+        bench.ask(1);
+        let request = bench.next().unwrap();
+        for bytes in [&request.bytes[..], b"", b"\x16data", &[0; 20]] {
+            assert!(!bench.bindings.handle_packet(bench.now, bytes));
+        }
+    }
+}

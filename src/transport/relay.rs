@@ -31,9 +31,9 @@ use crate::config::{RelayLink, RelayTransport};
 const STAGGER: Duration = Duration::from_millis(500);
 
 /// After a failure the relay is left alone for so long, then twice as long, …
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// … up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// … up to this: a call waits two minutes for a relay that is started again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// The transports that a link allows, the preferred one first.
 pub(super) fn protocols(transport: RelayTransport) -> Vec<Protocol> {

@@ -31,6 +31,9 @@ use requests::{Due, Request, Requests};
 /// NATs forget a mapping in as little as 20 s; a Refresh keeps it and finds out whether the relay still knows us.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(15);
 
+/// Who sends and hears nothing at all for so long asks whether the relay is still there.
+const SUSPICION: Duration = Duration::from_secs(2);
+
 /// How often in a row a server may call a fresh nonce stale.
 const MAX_STALE: u8 = 3;
 
@@ -55,6 +58,8 @@ pub struct TurnClient {
     state: State,
     challenge: Option<Challenge>,
     doorbell: bool,
+    /// When anything came from the server last, or its silence was looked into.
+    heard: Option<Instant>,
     requests: Requests,
     peers: Peers,
     transmits: VecDeque<Vec<u8>>,
@@ -78,6 +83,7 @@ impl TurnClient {
             state: State::Idle,
             challenge: None,
             doorbell: false,
+            heard: None,
             requests: Requests::new(framing == Framing::Stream),
             peers: Peers::default(),
             transmits: VecDeque::new(),
@@ -127,6 +133,11 @@ impl TurnClient {
         if !self.is_allocated() {
             return;
         }
+        let heard = *self.heard.get_or_insert(now);
+        if now.duration_since(heard) >= SUSPICION && !self.requests.awaits(Request::Refresh) {
+            self.heard = Some(now);
+            self.request(now, Request::Refresh, 0);
+        }
         let route = self.peers.route(now, peer, bytes);
         self.make_requests(now);
         match route {
@@ -138,6 +149,7 @@ impl TurnClient {
 
     /// A datagram, or one message of a stream, came from the server.
     pub fn handle_packet<'a>(&mut self, now: Instant, bytes: &'a [u8]) -> Received<'a> {
+        self.heard = Some(now);
         if let Some(ChannelData { channel, data }) = ChannelData::parse(bytes) {
             let peer = self.peers.peer(channel);
             return peer.map_or(Received::Handled, |peer| Received::Data { peer, bytes: data });
@@ -209,7 +221,7 @@ impl TurnClient {
             401 => self.challenged(now, pending.request, message),
             // RFC 8489 §9.2.5: a 438 comes with another nonce, to try with.
             438 if pending.stale < MAX_STALE => {
-                self.renewed(now, pending.request, pending.stale + 1, message)
+                self.renewed(now, pending.request, pending.stale + 1, message);
             }
             438 => self.failed(now, pending.request, TurnError::StaleNonce),
             300 if pending.request == Request::Allocate => match message.get(attr::ALTERNATE_SERVER) {

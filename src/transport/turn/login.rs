@@ -57,11 +57,15 @@ impl Login {
 /// draft-uberti-behave-turn-rest, as coturn's `use-auth-secret`.
 pub fn time_limited(secret: &str, name: Option<&str>, expiry: u64) -> (String, String) {
     let user = name.map_or_else(|| expiry.to_string(), |name| format!("{expiry}:{name}"));
-    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-    let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).expect("a key of any length");
-    mac.update(user.as_bytes());
-    let password = STANDARD.encode(mac.finalize().into_bytes());
+    let password = STANDARD.encode(hmac_sha1(secret.as_bytes(), user.as_bytes()));
     (user, password)
+}
+
+#[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+fn hmac_sha1(key: &[u8], message: &[u8]) -> [u8; 20] {
+    let mut mac = Hmac::<Sha1>::new_from_slice(key).expect("a key of any length");
+    mac.update(message);
+    mac.finalize().into_bytes().into()
 }
 
 /// What a server has said about how to authenticate.

@@ -8,10 +8,6 @@ use std::time::{Duration, Instant};
 
 /// RFC 8489 §6.2.1: the first repetition after 500 ms, then doubling.
 const RTO: Duration = Duration::from_millis(500);
-/// RFC 8489 §6.2.1: seven requests in all.
-const RC: u32 = 7;
-/// RFC 8489 §6.2.1: after the last one sixteen times the RTO.
-const RM: u32 = 16;
 
 /// RFC 8489 §6.2.2 waits 39.5 s for an answer on a stream; a person does not.
 const STREAM_PATIENCE: Duration = Duration::from_secs(8);
@@ -32,11 +28,11 @@ pub(super) enum Request {
 }
 
 impl Request {
-    /// RFC 8489 §6.2.1 asks seven times, over 39.5 s. For a first allocation that is right (a second transport
-    /// is tried meanwhile); a relay that forgot us must be known sooner, and the end has no time at all.
+    /// RFC 8489 §6.2.1 asks seven times, over 39.5 s. Too long here: a relay that is started again is to be
+    /// found at the next attempt, one that forgot us to be noticed in mid-call, and the end has no time at all.
     fn attempts(self) -> u32 {
         match self {
-            Self::Allocate => RC,
+            Self::Allocate => 5,
             Self::Refresh | Self::Permit(_) | Self::Bind(..) => 4,
             Self::Release => 2,
         }
@@ -120,7 +116,7 @@ impl Requests {
                 return false;
             }
             one.sent += 1;
-            one.next = now + if one.sent == RC { RTO * RM } else { RTO * 2_u32.pow(one.sent - 1) };
+            one.next = now + RTO * 2_u32.pow(one.sent - 1);
             due.push(Due::Again(one.bytes.clone()));
             true
         });

@@ -171,7 +171,7 @@ fn a_stale_nonce_is_replaced_and_forgotten() {
 }
 
 #[test]
-fn a_silent_server_is_asked_seven_times() {
+fn a_silent_server_is_asked_five_times() {
     let mut bench = Bench::new(&password("right"), Framing::Datagram);
     bench.client.allocate(bench.now);
     let mut asked = bench.methods().len();
@@ -181,8 +181,8 @@ fn a_silent_server_is_asked_seven_times() {
         bench.client.handle_timeout(next);
         asked += bench.methods().len();
     }
-    assert_eq!((asked, bench.failure()), (7, TurnError::Silent));
-    assert_eq!(bench.now - begun, Duration::from_millis(39_500));
+    assert_eq!((asked, bench.failure()), (5, TurnError::Silent));
+    assert_eq!(bench.now - begun, Duration::from_millis(15_500));
 }
 
 #[test]
@@ -265,6 +265,7 @@ fn what_is_used_is_renewed_before_it_ends() {
     let (mut refreshes, mut permissions, mut channels) = (0, 0, 0);
     for _ in 0..1_200 {
         bench.client.send(bench.now, address(PEER), b"\x16");
+        bench.client.handle_packet(bench.now, b"\x40\x00\x00\x00");
         for method in bench.serve() {
             match method {
                 Method::REFRESH => refreshes += 1,
@@ -295,6 +296,26 @@ fn a_server_that_forgot_us_is_noticed() {
         bench.pass(Duration::from_millis(500));
     }
     assert_eq!(bench.failure(), TurnError::Lost, "silence, 8 s after the Refresh");
+}
+
+#[test]
+fn a_relay_that_falls_silent_while_we_send_is_asked_at_once() {
+    let mut bench = Bench::allocated();
+    bench.client.send(bench.now, address(PEER), b"\x16");
+    bench.serve();
+    let mut refreshes = 0;
+    for _ in 0..8 {
+        bench.pass(Duration::from_millis(500));
+        bench.client.send(bench.now, address(PEER), b"\x16");
+        refreshes += bench.methods().iter().filter(|method| **method == Method::REFRESH).count();
+    }
+    assert_eq!(refreshes, 3, "after 2 s, and twice again");
+    let begun = bench.now;
+    while bench.client.is_allocated() {
+        bench.pass(Duration::from_millis(500));
+    }
+    assert_eq!(bench.failure(), TurnError::Lost);
+    assert!(bench.now - begun < Duration::from_secs(6));
 }
 
 #[test]
