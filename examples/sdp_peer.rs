@@ -79,7 +79,7 @@ async fn main() -> Result<()> {
         tell("offer", &peer.classic_offer(&own).await?);
     }
     let remote: serde_json::Value = serde_json::from_str(&lines.next_line().await?.ok_or("no description")?)?;
-    let remote = remote["sdp"].as_str().ok_or("no sdp")?;
+    let remote = remote.get("sdp").and_then(serde_json::Value::as_str).ok_or("no sdp")?;
     if offers {
         peer.classic_accept(remote).await?;
     } else {

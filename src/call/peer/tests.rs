@@ -8,7 +8,7 @@ use crate::call::event::PathKind;
 use crate::call::identity::Identity;
 use crate::media::frame::{Codec, MediaKind};
 use harness::*;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,7 +172,7 @@ async fn media_flows_both_ways_on_the_connection_that_is_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lossy_path_loses_little_and_repeats_little() {
     let lossy = || Setup { lose_every: 20, ..Setup::direct() };
-    let (mut alice, mut bob) = connected(lossy(), lossy()).await;
+    let (alice, mut bob) = connected(lossy(), lossy()).await;
     agree(&alice, &bob).await;
     tokio::join!(talk(&alice, 0..300, picture), async {
         let pictures = heard(&mut bob.streams.video, SILENCE).await;
@@ -266,11 +266,8 @@ async fn a_description_of_somebody_else_is_refused() {
         bob.peer.accept_media_offer(&forged(&offer, &alice.identity)).await,
         Err(PeerError::Fingerprint)
     ));
-    let without: String = offer
-        .lines()
-        .filter(|line| !line.contains("fingerprint"))
-        .map(|line| format!("{line}\r\n"))
-        .collect();
+    let without: Vec<&str> = offer.lines().filter(|line| !line.contains("fingerprint")).collect();
+    let without = without.join("\r\n");
     assert!(matches!(bob.peer.accept_media_offer(&without).await, Err(PeerError::Fingerprint)));
     let (answer, _) = bob.peer.accept_media_offer(&offer).await.unwrap();
     assert!(matches!(
