@@ -132,6 +132,26 @@ async fn nothing_runs_on_after_a_peer_is_closed_or_dropped() {
     assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), before);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_whose_ports_are_gone_says_so() {
+    let (mut alice, bob) = connected(Setup::direct(), Setup::direct()).await;
+    alice.ports[0].kill();
+    bob.peer.send(b"hello?").await.unwrap();
+    let began = Instant::now();
+    alice.event(PeerEvent::Failed).await;
+    assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_loses_every_fifth_packet_still_opens() {
+    let bad = || Setup { lose_every: 5, lose_all_kinds: true, ..Setup::direct() };
+    let began = Instant::now();
+    let (alice, mut bob) = connected(bad(), bad()).await;
+    println!("open in spite of losses after {} ms", began.elapsed().as_millis());
+    alice.peer.send(b"still here").await.unwrap();
+    assert_eq!(bob.message().await, "still here");
+}
+
 const SILENCE: Duration = Duration::from_millis(600);
 const BOTH: Agreement = Agreement { audio: Some(Codec::Opus), video: Some(Codec::H264) };
 
