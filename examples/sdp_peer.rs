@@ -1,4 +1,5 @@
-//! One end of a call by whole session descriptions, for tests with browsers: `sdp_peer offer|answer ADDRESS`.
+//! One end of a call by whole session descriptions, for tests with browsers: `sdp_peer offer|answer ADDRESS [N]`.
+//! With N it loses every Nth packet of media, either way.
 //!
 //! Reads the other end's description as a line of JSON on standard input, writes its own, then one JSON line
 //! a second of what it counted. Sends silence and a moving grey picture; answers each channel message with
@@ -16,7 +17,7 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, BufReader, ReadBuf};
@@ -31,7 +32,20 @@ const SILENCE: [u8; 3] = [0xF8, 0xFF, 0xFE];
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 #[derive(Debug)]
-struct UdpPort(UdpSocket, SocketAddr);
+struct UdpPort {
+    socket: UdpSocket,
+    address: SocketAddr,
+    lose_every: u64,
+    media: AtomicU64,
+}
+
+impl UdpPort {
+    /// RTP and RTCP by their first byte (RFC 7983 §7), every nth of them.
+    fn loses(&self, packet: &[u8]) -> bool {
+        let media = packet.first().is_some_and(|first| (128..192).contains(first));
+        media && self.lose_every > 0 && self.media.fetch_add(1, Ordering::Relaxed) % self.lose_every == 1
+    }
+}
 
 impl PacketPort for UdpPort {
     fn kind(&self) -> PathKind {
@@ -39,7 +53,7 @@ impl PacketPort for UdpPort {
     }
 
     fn address(&self) -> SocketAddr {
-        self.1
+        self.address
     }
 
     fn protocol(&self) -> Protocol {
@@ -47,14 +61,20 @@ impl PacketPort for UdpPort {
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, to: SocketAddr, packet: &[u8]) -> Poll<io::Result<()>> {
-        ready!(self.0.poll_send_to(cx, packet, to))?;
+        if !self.loses(packet) {
+            ready!(self.socket.poll_send_to(cx, packet, to))?;
+        }
         Poll::Ready(Ok(()))
     }
 
     fn poll_recv(&self, cx: &mut Context<'_>, packet: &mut [u8]) -> Poll<io::Result<(usize, SocketAddr)>> {
-        let mut buffer = ReadBuf::new(packet);
-        let from = ready!(self.0.poll_recv_from(cx, &mut buffer))?;
-        Poll::Ready(Ok((buffer.filled().len(), from)))
+        loop {
+            let mut buffer = ReadBuf::new(packet);
+            let from = ready!(self.socket.poll_recv_from(cx, &mut buffer))?;
+            if !self.loses(buffer.filled()) {
+                return Poll::Ready(Ok((buffer.filled().len(), from)));
+            }
+        }
     }
 }
 
@@ -64,11 +84,12 @@ async fn main() -> Result<()> {
     let offers = arguments.next().is_some_and(|role| role == "offer");
     let socket = UdpSocket::bind((arguments.next().ok_or("no address")?, 0)).await?;
     let address = socket.local_addr()?;
+    let lose_every = arguments.next().map_or(Ok(0), |every| every.parse())?;
     let (peer, streams) = Peer::open(PeerConfig {
         identity: Identity::generate()?,
         local: IceCredentials { ufrag: "rust".into(), pwd: "rust-01234567890123456789".into() },
-        ports: vec![Arc::new(UdpPort(socket, address))],
-        video_codecs: vec![Codec::H264],
+        ports: vec![Arc::new(UdpPort { socket, address, lose_every, media: AtomicU64::new(0) })],
+        video_codecs: vec![Codec::H264, Codec::Vp8],
         verify_fingerprint: true,
         started: Instant::now(),
     })
@@ -79,7 +100,7 @@ async fn main() -> Result<()> {
         tell("offer", &peer.classic_offer(&own).await?);
     }
     let remote: serde_json::Value = serde_json::from_str(&lines.next_line().await?.ok_or("no description")?)?;
-    let remote = remote["sdp"].as_str().ok_or("no sdp")?;
+    let remote = remote.get("sdp").and_then(serde_json::Value::as_str).ok_or("no sdp")?;
     if offers {
         peer.classic_accept(remote).await?;
     } else {
@@ -122,7 +143,7 @@ fn counted(peer: &Peer) -> serde_json::Value {
         serde_json::json!({
             "sent": kind.sent.packets, "received": kind.received.packets, "lost": kind.lost,
             "recovered": kind.recovered, "round_trip_ms": kind.round_trip.map(|rtt| rtt.as_secs_f64() * 1e3),
-            "plis_sent": kind.plis_sent, "plis_received": kind.plis_received, "nacks_sent": kind.nacks_sent,
+            "plis_sent": kind.plis_sent, "plis_received": kind.plis_received, "nacks_sent": kind.nacks_sent, "retransmitted": kind.retransmitted,
         })
     };
     serde_json::json!({ "audio": kind(sample.audio), "video": kind(sample.video) })

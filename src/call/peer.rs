@@ -53,7 +53,6 @@ use rtc::data_channel::RTCDataChannelInit;
 use socket::{Tasks, Wire};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSessionDescription, StatsSelector};
@@ -245,7 +244,7 @@ impl Peer {
 
     /// Asks the remote end for a key frame, at most five times a second.
     pub fn request_key_frame(&self) {
-        if self.media.ask_for_key_frame(Instant::now()) {
+        if self.media.ask_for_key_frame(self.media.now()) {
             self.wire.kick();
         }
     }
@@ -253,12 +252,12 @@ impl Peer {
     /// What was counted by now.
     pub fn sample(&self) -> PeerSample {
         let (audio, video) = self.media.sample();
-        PeerSample { at: self.media.at(Instant::now()), round_trip: self.wire.round_trip(), audio, video }
+        PeerSample { at: self.media.at(self.media.now()), round_trip: self.wire.round_trip(), audio, video }
     }
 
     /// The ciphers in use, DTLS and SRTP, as their standards name them; known from `Connected` on.
     pub async fn ciphers(&self) -> Option<String> {
-        let report = self.connection.get_stats(Instant::now(), StatsSelector::None).await;
+        let report = self.connection.get_stats(self.media.now(), StatsSelector::None).await;
         let transport = report.transport()?;
         let names = [&transport.tls_version, &transport.dtls_cipher, &transport.srtp_cipher];
         let known: Vec<&str> =

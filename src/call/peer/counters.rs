@@ -72,7 +72,7 @@ pub(super) struct Report {
     pub(super) lost: u32,
     pub(super) jitter: u32,
     /// The middle 32 bits of the NTP time of the last sender report that it heard; 0 for none.
-    pub(super) last_report: u32,
+    pub(super) heard: u32,
     /// How long ago it heard that, in 1/65536 s.
     pub(super) delay: u32,
 }
@@ -129,7 +129,7 @@ impl Counters {
 
     /// Takes what the remote end says of a stream of ours.
     pub(super) fn reported(&mut self, report: &Report, now: Duration) {
-        let sent = self.reports.iter().find(|(ntp, _)| *ntp == report.last_report).map(|(_, sent)| *sent);
+        let sent = self.reports.iter().find(|(ntp, _)| *ntp == report.heard).map(|(_, sent)| *sent);
         let delay = Duration::from_secs_f64(f64::from(report.delay) / 65_536.0);
         let sample = self.kind(report.kind);
         sample.remote_loss = f32::from(report.fraction) / 256.0;
@@ -139,7 +139,7 @@ impl Counters {
         sample.remote_jitter =
             Duration::from_secs_f64(f64::from(report.jitter) / f64::from(clock(report.kind)));
         if let Some(sent) = sent
-            && report.last_report != 0
+            && report.heard != 0
         {
             sample.round_trip = Some(now.saturating_sub(sent).saturating_sub(delay));
         }
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     const REPORT: Report =
-        Report { kind: MediaKind::Video, fraction: 64, lost: 12, jitter: 900, last_report: 0, delay: 0 };
+        Report { kind: MediaKind::Video, fraction: 64, lost: 12, jitter: 900, heard: 0, delay: 0 };
 
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
@@ -202,11 +202,11 @@ mod tests {
     fn the_round_trip_leaves_out_the_time_at_the_remote_end() {
         let mut counters = Counters::default();
         counters.report_sent(0x0000_1234_5678_0000, ms(1_000));
-        let echo = Report { last_report: 0x1234_5678, delay: 65_536 / 2, ..REPORT };
+        let echo = Report { heard: 0x1234_5678, delay: 65_536 / 2, ..REPORT };
         counters.reported(&echo, ms(1_580));
         assert_eq!(counters.sample().1.round_trip, Some(ms(80)));
         // An echo of a report that never left tells nothing.
-        counters.reported(&Report { last_report: 0x9999, ..echo }, ms(9_000));
+        counters.reported(&Report { heard: 0x9999, ..echo }, ms(9_000));
         assert_eq!(counters.sample().1.round_trip, Some(ms(80)));
     }
 

@@ -33,6 +33,8 @@ pub(super) enum Note {
     Channel(Arc<dyn DataChannel>),
     /// The first packet of a codec.
     Track(Codec),
+    /// The stack's loop has ended, by itself or by a fault of its own.
+    Gone,
     /// A key frame is wanted; `Notes::key_frame` sees to it that only one such note waits.
     KeyFrame,
 }
@@ -148,6 +150,7 @@ impl Pump {
                 self.key_frame.key_frame.store(false, Ordering::Release);
                 Some(PeerEvent::KeyFrameWanted)
             }
+            Note::Gone => Some(PeerEvent::Failed),
             Note::Path(_) | Note::State(_) | Note::Channel(_) => None,
         }
     }

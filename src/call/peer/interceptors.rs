@@ -199,7 +199,7 @@ impl Watch {
                 fraction: report.fraction_lost,
                 lost: report.total_lost,
                 jitter: report.jitter,
-                last_report: report.last_sender_report,
+                heard: report.last_sender_report,
                 delay: report.delay,
             };
             self.media.counters().reported(&report, now);
@@ -266,5 +266,169 @@ impl Work for Tap {
         let Packet::Rtp(rtp) = &packet.message.packet else { return true };
         self.media.arrived(rtp, packet.now);
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::events::{Note, Notes};
+    use super::super::media::{Inlets, Ssrcs};
+    use super::*;
+    use crate::media::frame::Codec;
+    use rtc::rtcp::payload_feedbacks::full_intra_request::FirEntry;
+    use rtc::rtp;
+    use tokio::sync::mpsc::UnboundedReceiver;
+
+    const PRIMARY: u32 = 70;
+    const REPAIR: u32 = 71;
+
+    fn media() -> (Arc<Media>, Inlets, UnboundedReceiver<Note>, Instant) {
+        let now = tokio::time::Instant::now().into_std();
+        let (notes, queue) = Notes::new();
+        let (media, inlets) = Media::new(Ssrcs { audio: 1, video: 3, repair: 4 }, now, notes);
+        media.accept(vec![(102, Codec::H264), (111, Codec::Opus)]);
+        (media, inlets, queue, now)
+    }
+
+    fn tagged(now: Instant, packet: Packet) -> TaggedPacket {
+        let message = AttributedPacket::new(packet);
+        TaggedPacket { now, transport: TransportContext::default(), message }
+    }
+
+    fn rtp_packet(
+        now: Instant,
+        ssrc: u32,
+        payload_type: u8,
+        sequence_number: u16,
+        payload: &[u8],
+    ) -> TaggedPacket {
+        let header =
+            rtp::Header { version: 2, ssrc, payload_type, sequence_number, ..rtp::Header::default() };
+        tagged(now, Packet::Rtp(rtp::Packet { header, payload: payload.to_vec().into() }))
+    }
+
+    fn undo(media: &Arc<Media>) -> Stage<Undo> {
+        let mut stage = Stage::new(Undo { media: Arc::clone(media), repairs: HashMap::new() });
+        stage.bind_remote_stream(&StreamInfo {
+            ssrc: PRIMARY,
+            payload_type: 102,
+            ssrc_rtx: Some(REPAIR),
+            payload_type_rtx: Some(103),
+            ..StreamInfo::default()
+        });
+        stage
+    }
+
+    #[test]
+    fn a_retransmission_becomes_the_packet_that_it_repeats() {
+        let (media, _inlets, _, now) = media();
+        let mut stage = undo(&media);
+        stage.handle_read(rtp_packet(now, REPAIR, 103, 9, &[0x12, 0x34, 7, 8])).unwrap();
+        let Some(Packet::Rtp(undone)) = stage.poll_read().map(|packet| packet.message.packet) else {
+            panic!()
+        };
+        assert_eq!((undone.header.ssrc, undone.header.payload_type), (PRIMARY, 102));
+        assert_eq!((undone.header.sequence_number, &undone.payload[..]), (0x1234, &[7, 8][..]));
+        assert_eq!(media.sample().1.recovered, 1);
+    }
+
+    #[test]
+    fn padding_among_retransmissions_goes_no_further() {
+        let (media, _inlets, _, now) = media();
+        let mut stage = undo(&media);
+        for payload in [&[][..], &[1], &[1, 2]] {
+            stage.handle_read(rtp_packet(now, REPAIR, 103, 9, payload)).unwrap();
+            assert!(stage.poll_read().is_none(), "{payload:?}");
+        }
+        stage.handle_read(rtp_packet(now, PRIMARY, 102, 9, &[1])).unwrap();
+        assert!(stage.poll_read().is_some());
+    }
+
+    #[test]
+    fn media_leaves_at_the_tap_and_copies_and_padding_do_not() {
+        let (media, mut inlets, mut notes, now) = media();
+        let mut tap = Stage::new(Tap { media: Arc::clone(&media) });
+        for (sequence, payload) in [(1, &[5][..]), (1, &[5]), (2, &[]), (3, &[6])] {
+            tap.handle_read(rtp_packet(now, PRIMARY, 102, sequence, payload)).unwrap();
+        }
+        tap.handle_read(rtp_packet(now, 99, 50, 1, &[5])).unwrap();
+        assert!(tap.poll_read().is_none());
+        let taken: Vec<u16> =
+            std::iter::from_fn(|| inlets.video.try_recv().ok()).map(|p| p.sequence).collect();
+        assert_eq!(taken, [1, 3]);
+        assert_eq!(media.sample().1.lost, 0, "padding came, too");
+        assert!(matches!(notes.try_recv(), Ok(Note::Track(Codec::H264))));
+        assert!(notes.try_recv().is_err());
+    }
+
+    #[test]
+    fn the_first_picture_is_asked_for_once() {
+        let (media, _inlets, _, now) = media();
+        let mut watch = Stage::new(Watch { media: Arc::clone(&media), now });
+        assert!(watch.poll_write().is_none());
+        for sequence in 0..3 {
+            let Packet::Rtp(packet) = rtp_packet(now, PRIMARY, 102, sequence, &[5]).message.packet else {
+                panic!()
+            };
+            media.arrived(&packet, now);
+        }
+        let Some(Packet::Rtcp(asked)) = watch.poll_write().map(|packet| packet.message.packet) else {
+            panic!()
+        };
+        let request = asked[0].as_any().downcast_ref::<PictureLossIndication>().unwrap();
+        assert_eq!(request.media_ssrc, PRIMARY);
+        assert!(watch.poll_write().is_none());
+    }
+
+    #[test]
+    fn key_frames_are_asked_for_at_most_five_times_a_second() {
+        let (media, _inlets, _, now) = media();
+        let asked = (0..100).filter(|n| media.ask_for_key_frame(now + Duration::from_millis(n * 10))).count();
+        assert_eq!(asked, 5);
+    }
+
+    #[test]
+    fn requests_for_key_frames_are_heard_whatever_they_name() {
+        let (media, _inlets, mut notes, now) = media();
+        let mut watch = Stage::new(Watch { media: Arc::clone(&media), now });
+        let loss = PictureLossIndication { sender_ssrc: 9, media_ssrc: 3 };
+        let full = FullIntraRequest {
+            fir: vec![FirEntry { ssrc: 3, sequence_number: 1 }],
+            ..FullIntraRequest::default()
+        };
+        watch.handle_read(tagged(now, Packet::Rtcp(vec![Box::new(loss)]))).unwrap();
+        watch.handle_read(tagged(now, Packet::Rtcp(vec![Box::new(full)]))).unwrap();
+        assert_eq!(media.sample().1.plis_received, 2);
+        assert!(matches!(notes.try_recv(), Ok(Note::KeyFrame)));
+        assert!(notes.try_recv().is_err(), "a flood of requests is one note");
+        assert!(watch.poll_read().is_some(), "the stack's own interceptors read on");
+    }
+
+    #[test]
+    fn reports_about_our_streams_are_read_out_of_both_kinds() {
+        let (media, _inlets, _, now) = media();
+        let mut watch = Stage::new(Watch { media: Arc::clone(&media), now });
+        let about =
+            |ssrc, fraction_lost| ReceptionReport { ssrc, fraction_lost, ..ReceptionReport::default() };
+        let receiver = ReceiverReport {
+            reports: vec![about(1, 128), about(4, 255), about(9, 255)],
+            ..ReceiverReport::default()
+        };
+        let sender = SenderReport { reports: vec![about(3, 64)], ..SenderReport::default() };
+        watch.handle_read(tagged(now, Packet::Rtcp(vec![Box::new(receiver), Box::new(sender)]))).unwrap();
+        let (audio, video) = media.sample();
+        assert_eq!((audio.remote_loss, video.remote_loss), (0.5, 0.25));
+    }
+
+    #[test]
+    fn what_is_sent_again_is_counted_apart() {
+        let (media, _inlets, _, now) = media();
+        let mut watch = Stage::new(Watch { media: Arc::clone(&media), now });
+        watch.handle_write(rtp_packet(now, 3, 102, 1, &[1, 2, 3])).unwrap();
+        let mut again = rtp_packet(now, 4, 103, 1, &[0, 1, 1, 2, 3]);
+        again.message.add(Attribute::Retransmission);
+        watch.handle_write(again).unwrap();
+        let video = media.sample().1;
+        assert_eq!((video.sent.packets, video.sent.bytes, video.retransmitted), (1, 3, 1));
     }
 }

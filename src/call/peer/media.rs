@@ -96,7 +96,12 @@ impl Media {
         (Arc::new(media), Inlets { audio: audio_out, video: video_out })
     }
 
-    /// The call's clock.
+    /// The time.
+    pub(super) fn now(&self) -> Instant {
+        self.started + self.started.elapsed()
+    }
+
+    /// A time on the call's clock.
     pub(super) fn at(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.started)
     }
@@ -132,22 +137,17 @@ impl Media {
         }
     }
 
-    /// The codec of a kind that this end sends.
-    pub(super) fn sending(&self, kind: MediaKind) -> Option<Codec> {
-        self.leg(kind).map(|leg| leg.label.codec)
-    }
-
     /// A packet from the remote end, retransmissions already undone.
     pub(super) fn arrived(&self, packet: &rtc::rtp::Packet, now: Instant) {
         let header = &packet.header;
         let Some(codec) = locked(&self.agreed).accepted.get(&header.payload_type).copied() else { return };
-        // Padding, which a sender uses to probe the path, is no media.
-        if packet.payload.is_empty() {
-            return;
-        }
         let arrived = self.at(now);
         let place = (header.sequence_number, header.timestamp);
         if !self.counters().received(codec, header.ssrc, place, packet.payload.len(), arrived) {
+            return;
+        }
+        // Padding, which a sender uses to probe the path, is no media.
+        if packet.payload.is_empty() {
             return;
         }
         if codec.kind() == MediaKind::Video {

@@ -101,11 +101,16 @@ impl Negotiator {
         if let Some((codec, _)) = sdp::preferred(remote, MediaKind::Video, &self.video_codecs) {
             self.ensure_video(&mut state, codec).await?;
         }
-        self.connection.set_remote_description(offer).await?;
-        let answer = self.connection.create_answer(None).await?;
-        let text = answer.sdp.clone();
-        self.media.accept(sdp::payload_types(&text));
-        self.connection.set_local_description(answer).await?;
+        let text = match self.take_offer(offer).await {
+            Ok(text) => text,
+            Err(error) => {
+                // Half an exchange would stand in the way of the next one.
+                let undone =
+                    self.connection.set_remote_description(RTCSessionDescription::rollback(None)?).await;
+                log::debug!("an offer was not taken: {error}; taken back: {}", undone.is_ok());
+                return Err(error);
+            }
+        };
         let agreement = self.agree(&state, &text);
         Ok((text, agreement))
     }
@@ -124,6 +129,15 @@ impl Negotiator {
         self.connection.set_remote_description(answer).await?;
         state.offering = false;
         Ok(self.agree(&state, remote))
+    }
+
+    async fn take_offer(&self, offer: RTCSessionDescription) -> Result<String, PeerError> {
+        self.connection.set_remote_description(offer).await?;
+        let answer = self.connection.create_answer(None).await?;
+        let text = answer.sdp.clone();
+        self.media.accept(sdp::payload_types(&text));
+        self.connection.set_local_description(answer).await?;
+        Ok(text)
     }
 
     async fn ensure_audio(&self, state: &mut State) -> Result<(), PeerError> {

@@ -95,3 +95,56 @@ async fn lane(mut frames: mpsc::Receiver<EncodedFrame>, media: Arc<Media>, mut p
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::events::Note;
+    use super::super::media::Ssrcs;
+    use super::*;
+    use crate::media::frame::Codec;
+    use std::time::Duration;
+
+    fn outbox() -> (Outbox, Outlets, mpsc::UnboundedReceiver<Note>, Arc<Media>) {
+        let (notes, queue) = Notes::new();
+        let ssrcs = Ssrcs { audio: 1, video: 2, repair: 3 };
+        let (media, _) = Media::new(ssrcs, tokio::time::Instant::now().into_std(), notes.clone());
+        let (outbox, outlets) = Outbox::new(Arc::clone(&media), notes);
+        (outbox, outlets, queue, media)
+    }
+
+    fn frame(codec: Codec, key: bool) -> EncodedFrame {
+        let duration = Duration::from_millis(20);
+        EncodedFrame { codec, data: vec![1].into(), key, at: Duration::ZERO, duration }
+    }
+
+    #[test]
+    fn after_a_dropped_picture_only_a_key_frame_goes_on() {
+        let (outbox, mut outlets, mut notes, media) = outbox();
+        let picture = |key| outbox.put(frame(Codec::H264, key));
+        assert!((0..PICTURES).all(|n| picture(n == 0)));
+        assert!(!picture(false), "full");
+        outlets.pictures.try_recv().unwrap();
+        assert!(!picture(false), "there is room, but its reference is missing");
+        assert!(picture(true));
+        outlets.pictures.try_recv().unwrap();
+        assert!(picture(false));
+        assert_eq!(media.sample().1.frames_dropped, 2);
+        assert!(matches!(notes.try_recv(), Ok(Note::KeyFrame)));
+        assert!(notes.try_recv().is_err(), "asked once");
+    }
+
+    #[test]
+    fn sound_does_not_wait_behind_pictures() {
+        let (outbox, mut outlets, _, _) = outbox();
+        while outbox.put(frame(Codec::Vp8, true)) {}
+        assert!(outbox.put(frame(Codec::Opus, true)));
+        assert_eq!(outlets.sounds.try_recv().unwrap().codec, Codec::Opus);
+    }
+
+    #[test]
+    fn too_much_sound_is_dropped_and_counted() {
+        let (outbox, _outlets, _, media) = outbox();
+        let taken = (0..SOUNDS + 5).filter(|_| outbox.put(frame(Codec::Opus, true))).count();
+        assert_eq!((taken, media.sample().0.frames_dropped), (SOUNDS, 5));
+    }
+}

@@ -230,3 +230,128 @@ fn kept_lines(sdp: &str, mut keep: impl FnMut(&str) -> bool) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// As a browser writes it, shortened: several H.264 variants, candidates of all sorts.
+    const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1 2\r\n\
+        m=audio 9 UDP/TLS/RTP/SAVPF 111 0\r\na=mid:0\r\na=rtpmap:111 opus/48000/2\r\na=rtpmap:0 PCMU/8000\r\n\
+        a=candidate:1 1 udp 2122260223 192.0.2.2 50000 typ host\r\n\
+        a=candidate:1 2 udp 2122260222 192.0.2.2 50001 typ host\r\n\
+        a=candidate:2 1 udp 2122260223 0b1c-d2.local 50000 typ host\r\n\
+        a=candidate:3 1 tcp 1518280447 192.0.2.2 9 typ host tcptype active\r\n\
+        a=candidate:4 1 UDP 5000 2001:db8::1 50002 typ srflx raddr :: rport 0\r\n\
+        m=video 9 UDP/TLS/RTP/SAVPF 96 97 103 109\r\na=mid:1\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\n\
+        a=fmtp:97 apt=96\r\na=rtpmap:103 H264/90000\r\n\
+        a=fmtp:103 level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42001f\r\n\
+        a=rtpmap:109 H264/90000\r\n\
+        a=fmtp:109 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n\
+        m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:2\r\n";
+
+    fn local(kind: PathKind, address: &str) -> Candidate {
+        Candidate { kind, address: address.parse().unwrap(), base: None }
+    }
+
+    #[test]
+    fn candidates_are_written_as_the_rfc_has_them() {
+        let with_base = Candidate {
+            base: Some("192.0.2.2:9".parse().unwrap()),
+            ..local(PathKind::Srflx, "203.0.113.9:7")
+        };
+        for (candidate, text) in [
+            (
+                local(PathKind::Host, "192.0.2.2:5000"),
+                "candidate:1264 1 udp 2130706431 192.0.2.2 5000 typ host",
+            ),
+            (with_base, "candidate:1004 1 udp 1694498815 203.0.113.9 7 typ srflx raddr 192.0.2.2 rport 9"),
+            (
+                local(PathKind::Relay, "[2001:db8::1]:4"),
+                "candidate:06 1 udp 16777215 2001:db8::1 4 typ relay raddr :: rport 0",
+            ),
+        ] {
+            assert_eq!(super::candidate(&candidate, 0), text);
+        }
+    }
+
+    #[test]
+    fn an_earlier_candidate_is_preferred() {
+        let priority = |preference| -> u32 {
+            let text = candidate(&local(PathKind::Host, "192.0.2.2:5000"), preference);
+            text.split(' ').nth(3).unwrap().parse().unwrap()
+        };
+        assert!(priority(0) > priority(1));
+    }
+
+    #[test]
+    fn only_candidates_that_can_be_rung_are_left() {
+        let cleaned = cleaned(OFFER);
+        let left: Vec<&str> = cleaned.lines().filter(|line| line.starts_with("a=candidate")).collect();
+        assert_eq!(left.len(), 2, "{left:?}");
+        assert!(left[0].contains("192.0.2.2 50000") && left[1].contains("2001:db8::1"));
+        assert!(cleaned.ends_with("a=mid:2\r\n"));
+    }
+
+    #[test]
+    fn our_candidates_stand_once_in_the_first_section() {
+        let ours = [local(PathKind::Host, "192.0.2.9:5000"), local(PathKind::Relay, "203.0.113.9:6000")];
+        let text = with_candidates(OFFER, &ours);
+        let (before, after) = text.split_once("m=video").unwrap();
+        assert_eq!(before.matches("a=candidate:").count(), 2);
+        assert!(before.ends_with("a=end-of-candidates\r\n"));
+        assert_eq!(after.matches("candidate").count(), 0);
+        let single = with_candidates("v=0\r\nm=application 9 x y\r\na=mid:0\r\n", &ours);
+        assert!(single.ends_with("a=end-of-candidates\r\n"));
+    }
+
+    #[test]
+    fn codecs_are_found_by_what_they_can() {
+        assert_eq!(payload_types(OFFER), [(111, Codec::Opus), (96, Codec::Vp8), (109, Codec::H264)]);
+        let ours = [Codec::H264, Codec::Vp8];
+        assert_eq!(preferred(OFFER, MediaKind::Video, &ours), Some((Codec::H264, 109)));
+        assert_eq!(preferred(OFFER, MediaKind::Video, &[Codec::Vp8]), Some((Codec::Vp8, 96)));
+        assert_eq!(preferred(OFFER, MediaKind::Video, &[]), None);
+    }
+
+    #[test]
+    fn a_rejected_section_has_no_codecs() {
+        let rejected = OFFER.replace("m=video 9", "m=video 0");
+        assert_eq!(preferred(&rejected, MediaKind::Video, &[Codec::Vp8]), None);
+        assert_eq!(preferred(&rejected, MediaKind::Audio, &[Codec::Opus]), Some((Codec::Opus, 111)));
+    }
+
+    #[test]
+    fn every_fingerprint_must_be_the_right_one() {
+        let (right, wrong) = (colon_hex(&[7; 32]), colon_hex(&[8; 32]));
+        for (lines, ok) in [
+            (format!("a=fingerprint:sha-256 {right}\r\n"), true),
+            (
+                format!(
+                    "a=fingerprint:SHA-256 {}\r\nm=audio\r\na=fingerprint:sha-256 {right}",
+                    right.to_lowercase()
+                ),
+                true,
+            ),
+            (format!("a=fingerprint:sha-256 {right}\r\na=fingerprint:sha-256 {wrong}\r\n"), false),
+            (format!("a=fingerprint:sha-1 {right}\r\n"), false),
+            (format!("a=fingerprint:sha-256 {wrong}\r\n"), false),
+            ("v=0\r\n".into(), false),
+            ("a=fingerprint:\r\n".into(), false),
+        ] {
+            assert_eq!(names_only(&lines, &[7; 32]), ok, "{lines}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_taken_without_panic(text in "(?s)(m=|a=|v=|candidate:|rtpmap:|fmtp:|[ -~]{0,12}|\r\n|\n){0,60}") {
+            let cleaned = cleaned(&text);
+            prop_assert!(cleaned.len() <= text.len() + 2 * text.lines().count());
+            payload_types(&text);
+            names_only(&text, &[0; 32]);
+            let _ = with_candidates(&text, &[local(PathKind::Host, "192.0.2.2:5000")]);
+        }
+    }
+}

@@ -262,6 +262,15 @@ impl fmt::Debug for PortRuntime {
     }
 }
 
+/// Notes down that a task of the stack's has ended, even if by a panic: without its loop a peer is deaf.
+struct TellEnd(Notes);
+
+impl Drop for TellEnd {
+    fn drop(&mut self) {
+        self.0.put(Note::Gone);
+    }
+}
+
 /// A task of the stack's; dropping it lets it run on, as the stack's contract wants it.
 struct Spawned(tokio::task::JoinHandle<()>);
 
@@ -281,7 +290,11 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 impl Runtime for PortRuntime {
     fn spawn(&self, future: Boxed<'static, ()>) -> Box<dyn JoinHandle> {
-        let task = tokio::spawn(future);
+        let end = TellEnd(self.wire.notes.clone());
+        let task = tokio::spawn(async move {
+            let _end = end;
+            future.await;
+        });
         locked(&self.tasks).push(task.abort_handle());
         Box::new(Spawned(task))
     }
@@ -300,7 +313,7 @@ impl Runtime for PortRuntime {
     }
 
     /// Never: whatever leaves goes through a port.
-    fn connect_tcp<'a>(&'a self, _: SocketAddr) -> Boxed<'a, io::Result<Arc<dyn AsyncTcpStream>>> {
+    fn connect_tcp(&self, _: SocketAddr) -> Boxed<'_, io::Result<Arc<dyn AsyncTcpStream>>> {
         Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
     }
 

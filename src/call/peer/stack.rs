@@ -62,7 +62,7 @@ pub(super) async fn build(
             .with_interceptor_registry(registry())
             .with_data_channel_send_buffer_limit(CHANNEL_SEND_BUFFER)
             .with_udp_addrs(stand_ins);
-        match builder.build().await {
+        match Box::pin(builder.build()).await {
             // The stack goes on without a socket that it could not bind; a call should not.
             Ok(connection) if runtime.is_complete() => return Ok((Arc::new(connection), tasks)),
             Ok(connection) => connection.close().await?,

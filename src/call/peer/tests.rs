@@ -8,7 +8,7 @@ use crate::call::event::PathKind;
 use crate::call::identity::Identity;
 use crate::media::frame::{Codec, MediaKind};
 use harness::*;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,6 +132,26 @@ async fn nothing_runs_on_after_a_peer_is_closed_or_dropped() {
     assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), before);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_whose_ports_are_gone_says_so() {
+    let (mut alice, bob) = connected(Setup::direct(), Setup::direct()).await;
+    alice.ports[0].kill();
+    bob.peer.send(b"hello?").await.unwrap();
+    let began = Instant::now();
+    alice.event(PeerEvent::Failed).await;
+    assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_loses_every_fifth_packet_still_opens() {
+    let bad = || Setup { lose_every: 5, lose_all_kinds: true, ..Setup::direct() };
+    let began = Instant::now();
+    let (alice, mut bob) = connected(bad(), bad()).await;
+    println!("open in spite of losses after {} ms", began.elapsed().as_millis());
+    alice.peer.send(b"still here").await.unwrap();
+    assert_eq!(bob.message().await, "still here");
+}
+
 const SILENCE: Duration = Duration::from_millis(600);
 const BOTH: Agreement = Agreement { audio: Some(Codec::Opus), video: Some(Codec::H264) };
 
@@ -172,7 +192,7 @@ async fn media_flows_both_ways_on_the_connection_that_is_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lossy_path_loses_little_and_repeats_little() {
     let lossy = || Setup { lose_every: 20, ..Setup::direct() };
-    let (mut alice, mut bob) = connected(lossy(), lossy()).await;
+    let (alice, mut bob) = connected(lossy(), lossy()).await;
     agree(&alice, &bob).await;
     tokio::join!(talk(&alice, 0..300, picture), async {
         let pictures = heard(&mut bob.streams.video, SILENCE).await;
@@ -266,11 +286,8 @@ async fn a_description_of_somebody_else_is_refused() {
         bob.peer.accept_media_offer(&forged(&offer, &alice.identity)).await,
         Err(PeerError::Fingerprint)
     ));
-    let without: String = offer
-        .lines()
-        .filter(|line| !line.contains("fingerprint"))
-        .map(|line| format!("{line}\r\n"))
-        .collect();
+    let without: Vec<&str> = offer.lines().filter(|line| !line.contains("fingerprint")).collect();
+    let without = without.join("\r\n");
     assert!(matches!(bob.peer.accept_media_offer(&without).await, Err(PeerError::Fingerprint)));
     let (answer, _) = bob.peer.accept_media_offer(&offer).await.unwrap();
     assert!(matches!(

@@ -56,7 +56,8 @@ pub enum PeerEvent {
     Connected,
     /// Nothing came for 2.5 s.
     Disconnected,
-    /// Nothing came for 5 s, or DTLS failed. The peer is of no further use.
+    /// Nothing came for 5 s, DTLS did not come about, or the stack gave up. `Connected` may still follow
+    /// when a path only slept.
     Failed,
     /// The data channel is open; the remote certificate is known.
     ChannelOpen,

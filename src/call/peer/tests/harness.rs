@@ -5,8 +5,9 @@ use crate::call::event::{PathKind, Protocol};
 use crate::call::identity::Identity;
 use crate::media::frame::Codec;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
@@ -19,13 +20,26 @@ pub(super) struct TestPort {
     socket: UdpSocket,
     kind: PathKind,
     lose_every: u64,
+    lose_all_kinds: bool,
     sent: AtomicU64,
+    dead: AtomicBool,
 }
 
 impl TestPort {
-    pub(super) async fn new(address: &str, kind: PathKind, lose_every: u64) -> Arc<Self> {
-        let socket = UdpSocket::bind(address).await.unwrap();
-        Arc::new(Self { socket, kind, lose_every, sent: AtomicU64::new(0) })
+    async fn new((address, kind): (&str, PathKind), setup: &Setup) -> Arc<Self> {
+        Arc::new(Self {
+            socket: UdpSocket::bind(address).await.unwrap(),
+            kind,
+            lose_every: setup.lose_every,
+            lose_all_kinds: setup.lose_all_kinds,
+            sent: AtomicU64::new(0),
+            dead: AtomicBool::new(false),
+        })
+    }
+
+    /// From the next packet on it fails, as the port of an allocation that was lost.
+    pub(super) fn kill(&self) {
+        self.dead.store(true, Ordering::Relaxed);
     }
 }
 
@@ -44,9 +58,9 @@ impl PacketPort for TestPort {
 
     fn poll_send(&self, cx: &mut Context<'_>, to: SocketAddr, packet: &[u8]) -> Poll<io::Result<()>> {
         let count = self.sent.fetch_add(1, Ordering::Relaxed) + 1;
-        // Only media is lost (RTP and RTCP, RFC 7983 §7): handshakes have tests of their own.
+        // RTP and RTCP by their first byte (RFC 7983 §7).
         let media = packet.first().is_some_and(|first| (128..192).contains(first));
-        if media && self.lose_every > 0 && count.is_multiple_of(self.lose_every) {
+        if (media || self.lose_all_kinds) && self.lose_every > 0 && count.is_multiple_of(self.lose_every) {
             return Poll::Ready(Ok(()));
         }
         ready!(self.socket.poll_send_to(cx, packet, to))?;
@@ -55,6 +69,9 @@ impl PacketPort for TestPort {
 
     fn poll_recv(&self, cx: &mut Context<'_>, packet: &mut [u8]) -> Poll<io::Result<(usize, SocketAddr)>> {
         let mut buffer = ReadBuf::new(packet);
+        if self.dead.load(Ordering::Relaxed) {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        }
         let from = ready!(self.socket.poll_recv_from(cx, &mut buffer))?;
         Poll::Ready(Ok((buffer.filled().len(), from)))
     }
@@ -64,6 +81,7 @@ impl PacketPort for TestPort {
 pub(super) struct Setup {
     pub(super) ports: Vec<(&'static str, PathKind)>,
     pub(super) lose_every: u64,
+    pub(super) lose_all_kinds: bool,
     pub(super) video: Vec<Codec>,
     pub(super) verify: bool,
 }
@@ -73,6 +91,7 @@ impl Setup {
         Self {
             ports: vec![("127.0.0.1:0", PathKind::Host)],
             lose_every: 0,
+            lose_all_kinds: false,
             video: vec![Codec::H264, Codec::Vp8],
             verify: false,
         }
@@ -91,13 +110,17 @@ pub(super) struct End {
     pub(super) config: PeerConfig,
     pub(super) local: IceCredentials,
     pub(super) addresses: Vec<SocketAddr>,
+    pub(super) ports: Vec<Arc<TestPort>>,
 }
 
 impl End {
     pub(super) async fn new(name: &str, setup: Setup) -> Self {
         let mut ports: Vec<Arc<dyn PacketPort>> = Vec::new();
-        for (address, kind) in setup.ports {
-            ports.push(TestPort::new(address, kind, setup.lose_every).await);
+        let mut bad_ports = Vec::new();
+        for port in &setup.ports {
+            let port = TestPort::new(*port, &setup).await;
+            bad_ports.push(Arc::clone(&port));
+            ports.push(port);
         }
         let addresses = ports.iter().map(|port| port.address()).collect();
         let identity = Identity::generate().unwrap();
@@ -112,7 +135,7 @@ impl End {
             started: Instant::now(),
         };
         let (peer, streams) = Peer::open(config.clone()).await.unwrap();
-        Self { peer, streams, identity, config, local, addresses }
+        Self { peer, streams, identity, config, local, addresses, ports: bad_ports }
     }
 
     /// The addresses of its ports, as candidates of a description.
