@@ -6,4 +6,5 @@ pub mod jitter;
 pub mod level;
 pub mod resample;
 pub mod sink;
+pub mod sound;
 pub mod source;
