@@ -6,6 +6,7 @@ pub mod jitter;
 pub mod level;
 pub mod resample;
 pub mod sink;
+pub mod sound;
 pub mod source;
 pub mod video;
 

@@ -7,7 +7,7 @@
 //!                   jitter/delay.rs: how late do packets come? -> target delay
 //! ```
 //! One number rules all: the *delay* of the frame that is due, measured from the quickest packet of the
-//! last seconds. It is held between the target and a frame and a half above it:
+//! last seconds. It is held between the target and a little more than a frame above it:
 //! - a packet that is not there when the buffer is empty may only be late: sound is invented and the delay
 //!   grows by it. If it turns out to be lost, the next packet takes its place and the delay is as before;
 //! - a packet that is missing while a later one is there is lost: restored from that later one's FEC;
@@ -35,8 +35,8 @@ const LATE_IS_RESTART: u32 = 50;
 const MAX_INVENTED: usize = 48_000;
 /// Microseconds of one frame.
 const FRAME: i64 = 20_000;
-/// Delay above the target that is let be: a frame, and some of the next.
-const EXCESS: i64 = FRAME + FRAME / 2;
+/// Delay above the target that is let be: a frame, which the phase of the pulls may cost, and a little.
+const EXCESS: i64 = FRAME + 5_000;
 /// Excess that is cut off at once: there was a stall, and what it piled up is stale.
 const STALE: i64 = 250_000;
 /// How short of the target the delay may fall by skipping what was lost.
@@ -178,7 +178,7 @@ impl JitterBuffer {
     /// stretch is not heard.
     pub fn pull(&mut self, now: Duration, quiet: bool) -> Playout {
         let now = micros(now);
-        let target = self.window.target(now);
+        let target = self.window.target();
         self.stats.target = Duration::from_micros(target.unsigned_abs());
         if self.cursor.is_none() {
             self.cursor = self.latest_due(now, target);
@@ -245,7 +245,6 @@ impl JitterBuffer {
             let gap = slot.sequence.wrapping_sub(last).wrapping_sub(1);
             if (1..1000).contains(&gap) {
                 self.stats.lost += u64::from(gap);
-                self.window.loss(now);
             }
         }
         self.last_sequence = Some(slot.sequence);

@@ -6,14 +6,11 @@ use std::time::Duration;
 const WINDOW: usize = 500;
 /// The fraction of packets that should be there in time; FEC and invention cover the rest.
 const IN_TIME: f64 = 0.98;
-/// For the unevenness of the clock that pulls.
-const MARGIN: i64 = 10_000;
-/// FEC travels in the next packet: for it to be of use, that one must be there already.
-const MARGIN_FOR_FEC: i64 = 20_000 + MARGIN;
+/// FEC travels in the next packet, a frame later: for it to be of use, that one must be there already. The
+/// rest is for the unevenness of the clock that pulls.
+const MARGIN: i64 = 24_000;
 /// Longer delays than this are worse than the gaps they avoid.
 const MAX_TARGET: i64 = 500_000;
-/// For how long two losses keep the margin for FEC.
-const LOSS_MEMORY: i64 = 10_000_000;
 
 /// RTP units of Opus (RFC 7587 §4.1: always 48 kHz) to microseconds.
 pub(super) fn samples_to_micros(samples: i64) -> i64 {
@@ -34,10 +31,8 @@ pub(super) struct DelayWindow {
     next: usize,
     /// The quickest.
     quickest: i64,
-    /// The target but for the margin for FEC.
-    target: i64,
-    /// When the last losses were found, older first.
-    losses: [Option<i64>; 2],
+    /// By how much the slowest of those that should be in time was slower.
+    spread: i64,
 }
 
 impl DelayWindow {
@@ -53,18 +48,12 @@ impl DelayWindow {
         let rank = ((sorted.len() - 1) as f64 * IN_TIME).ceil() as usize;
         let (faster, slow, _) = sorted.select_nth_unstable(rank);
         self.quickest = faster.iter().copied().min().unwrap_or(*slow);
-        self.target = (*slow - self.quickest + MARGIN).min(MAX_TARGET);
-    }
-
-    /// A packet was lost.
-    pub(super) fn loss(&mut self, now: i64) {
-        self.losses = [self.losses[1], Some(now)];
+        self.spread = *slow - self.quickest;
     }
 
     /// The delay to aim at.
-    pub(super) fn target(&self, now: i64) -> i64 {
-        let lossy = self.losses[0].is_some_and(|at| now - at < LOSS_MEMORY);
-        if lossy { (self.target - MARGIN + MARGIN_FOR_FEC).min(MAX_TARGET) } else { self.target.max(MARGIN) }
+    pub(super) fn target(&self) -> i64 {
+        (self.spread + MARGIN).min(MAX_TARGET)
     }
 
     /// The delay of a frame if it is played `now`: since when the quickest packet would have brought it.
@@ -85,19 +74,7 @@ mod tests {
             let lateness = if n % 100 == 7 { 300_000 } else { (n * 7919 % 41) * 1000 };
             window.arrival(n * 20_000 + lateness, n * 960);
         }
-        assert_eq!(window.target(0), 40_000 + MARGIN);
+        assert_eq!(window.target(), 40_000 + MARGIN);
         assert_eq!(window.delay(20_000, 960), 0);
-    }
-
-    #[test]
-    fn two_losses_make_room_for_fec_and_are_forgotten() {
-        let mut window = DelayWindow::default();
-        window.arrival(0, 0);
-        assert_eq!(window.target(0), MARGIN);
-        window.loss(0);
-        assert_eq!(window.target(1), MARGIN);
-        window.loss(1);
-        assert_eq!(window.target(2), MARGIN_FOR_FEC);
-        assert_eq!(window.target(LOSS_MEMORY + 1), MARGIN);
     }
 }
