@@ -1,1 +1,3 @@
 //! cmd
+
+pub mod code;
