@@ -25,7 +25,7 @@ pub mod words;
 pub mod wrong;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod vectors;
 
