@@ -262,8 +262,7 @@ impl Drop for Transport {
 async fn run_timers(hub: Arc<Hub>, servers: Arc<Servers>) {
     loop {
         let now = Instant::now();
-        let next = [hub.release(now), servers.handle_timeout(now)].into_iter().flatten().min();
-        let next = next.unwrap_or(now + Duration::from_secs(60));
+        let next = servers.handle_timeout(now).unwrap_or(now + Duration::from_secs(60));
         tokio::select! {
             () = hub.wake.notified() => {}
             () = tokio::time::sleep_until(next.into()) => {}
