@@ -5,7 +5,7 @@ use crate::call::event::PathKind;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use super::TransportEvent;
 use super::candidate::LocalCandidate;
@@ -28,8 +28,6 @@ pub(super) struct Hub {
     /// Full: the event is lost, and with it the ring or candidate it was about, which comes again or is
     /// listed by the next `gather`.
     events: mpsc::Sender<TransportEvent>,
-    /// The timer task is to look at its deadlines again.
-    pub(super) wake: Notify,
     relay_only: bool,
 }
 
@@ -48,7 +46,7 @@ struct Desk {
 
 impl Hub {
     pub(super) fn new(events: mpsc::Sender<TransportEvent>, relay_only: bool) -> Self {
-        Self { table: Mutex::default(), outlets: RwLock::default(), events, wake: Notify::new(), relay_only }
+        Self { table: Mutex::default(), outlets: RwLock::default(), events, relay_only }
     }
 
     /// A number for a link to be.
