@@ -2,4 +2,5 @@
 //!
 //! Knows nothing of calls, media or screens.
 
+pub mod server;
 pub mod stun;

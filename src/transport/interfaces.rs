@@ -98,6 +98,20 @@ fn is_offered(interface: &Interface) -> bool {
 }
 
 /// Global unicast is 2000::/3 (RFC 4291 §2.4); unique local addresses (RFC 4193) also reach within a site.
+/// Whether an address is reachable from anywhere as far as its number tells: not private (RFC 1918), shared
+/// (RFC 6598), local, multicast or reserved.
+pub fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            let [first, second, ..] = address.octets();
+            let shared = first == 100 && (64..128).contains(&second);
+            let local = address.is_private() || address.is_loopback() || address.is_link_local() || shared;
+            !(local || address.is_multicast() || first == 0 || first >= 240)
+        }
+        IpAddr::V6(address) => is_global(address),
+    }
+}
+
 fn is_global(address: Ipv6Addr) -> bool {
     let [first, ..] = address.octets();
     first & 0xE0 == 0x20 || first & 0xFE == 0xFC

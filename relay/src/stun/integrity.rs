@@ -79,8 +79,13 @@ impl Key {
         })
     }
 
+    /// A key of our own for another purpose, named by the parts: HMAC-SHA256 of them under the secret.
+    pub(crate) fn derived(secret: &[u8], parts: &[&[u8]]) -> Self {
+        Self(Self(secret.into()).sha256(parts).into())
+    }
+
     /// HMAC-SHA1 over all parts.
-    pub(super) fn sha1(&self, parts: &[&[u8]]) -> [u8; 20] {
+    pub(crate) fn sha1(&self, parts: &[&[u8]]) -> [u8; 20] {
         #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
         let mut mac = Hmac::<Sha1>::new_from_slice(&self.0).expect("a key of any length");
         for part in parts {
@@ -90,7 +95,7 @@ impl Key {
     }
 
     /// HMAC-SHA256 over all parts.
-    pub(super) fn sha256(&self, parts: &[&[u8]]) -> [u8; 32] {
+    pub(crate) fn sha256(&self, parts: &[&[u8]]) -> [u8; 32] {
         #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("a key of any length");
         for part in parts {
