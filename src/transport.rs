@@ -163,7 +163,7 @@ impl Transport {
         let (sender, events) = mpsc::channel(EVENTS);
         let hub = Arc::new(Hub::new(sender, config.relay_only));
         let mut hosts = Vec::new();
-        for socket in host::bind_all(&addresses)? {
+        for socket in host::bind_all(&addresses, !config.bind.is_empty())? {
             let link = hub.next_link();
             let socket = Arc::new(socket);
             hub.open(link, Arc::clone(&socket) as Arc<dyn hub::Outlet>);
@@ -177,7 +177,7 @@ impl Transport {
                 async move { socket.receive(|from, bytes| servers.received(link, from, bytes)).await },
             );
         }
-        tasks.spawn(run_timers(Arc::clone(&hub), Arc::clone(&servers)));
+        tasks.spawn(run_timers(Arc::clone(&servers)));
         tasks.spawn(watch_interfaces(Arc::clone(&hub), addresses, config.bind.clone()));
         Ok((Self { hub, servers, tasks }, events))
     }
@@ -277,13 +277,12 @@ impl Drop for Transport {
 }
 
 /// Everything that happens because time passes.
-async fn run_timers(hub: Arc<Hub>, servers: Arc<Servers>) {
+async fn run_timers(servers: Arc<Servers>) {
     loop {
         let now = Instant::now();
-        let next = [hub.release(now), servers.handle_timeout(now)].into_iter().flatten().min();
-        let next = next.unwrap_or(now + Duration::from_secs(60));
+        let next = servers.handle_timeout(now).unwrap_or(now + Duration::from_secs(60));
         tokio::select! {
-            () = hub.wake.notified() => {}
+            () = servers.wake.notified() => {}
             () = tokio::time::sleep_until(next.into()) => {}
         }
     }

@@ -40,11 +40,27 @@ pub(super) struct HostSocket {
     taps: RwLock<Vec<(SocketAddr, Arc<dyn Tap>)>>,
 }
 
-/// Binds all addresses, with one common port if any of a few is free on all of them.
+/// Binds all addresses, with one common port if any of a few is free on all of them. An address that cannot be
+/// bound (one that the system is still checking for duplicates, say) is left out unless all are `needed`.
 ///
 /// # Errors
-/// When an address cannot be bound at any port.
-pub(super) fn bind_all(addresses: &[Usable]) -> std::io::Result<Vec<HostSocket>> {
+/// When a needed address cannot be bound at any port, or none can.
+pub(super) fn bind_all(addresses: &[Usable], needed: bool) -> std::io::Result<Vec<HostSocket>> {
+    let mut bindable = Vec::new();
+    let mut refused = None;
+    for address in addresses {
+        match bind(address.address, 0) {
+            Ok(_) => bindable.push(*address),
+            Err(error) => refused = Some(error),
+        }
+    }
+    match refused {
+        Some(error) if needed || bindable.is_empty() => Err(error),
+        _ => bind_these(&bindable),
+    }
+}
+
+fn bind_these(addresses: &[Usable]) -> std::io::Result<Vec<HostSocket>> {
     for _ in 0..PORT_ATTEMPTS {
         let mut port = 0;
         let mut sockets = Vec::with_capacity(addresses.len());

@@ -2,24 +2,15 @@
 //! other, the router in between. Locks are held for one datagram and never over an `await`.
 
 use crate::call::event::PathKind;
-use p2pcall_relay::stun::{Class, Demux, Message, Method};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use super::TransportEvent;
 use super::candidate::LocalCandidate;
 use super::inbox::Inbox;
 use super::router::{AgentId, Credentials, LinkId, OfferId, Router, Verdict};
-
-/// How long an agent's Binding requests wait before they try a relay: the ICE stack takes every port for a
-/// host candidate, so the only way to prefer a direct pair is to let it win.
-const RELAY_PATIENCE: Duration = Duration::from_millis(300);
-
-/// Requests that wait, of one agent: each pair is tried about fifteen times in the time they wait.
-const MAX_HELD: usize = 256;
 
 /// What sends: a host socket, or an allocation.
 pub(super) trait Outlet: Send + Sync + std::fmt::Debug {
@@ -37,8 +28,6 @@ pub(super) struct Hub {
     /// Full: the event is lost, and with it the ring or candidate it was about, which comes again or is
     /// listed by the next `gather`.
     events: mpsc::Sender<TransportEvent>,
-    /// The timer task is to look at its deadlines again.
-    pub(super) wake: Notify,
     relay_only: bool,
 }
 
@@ -53,13 +42,11 @@ struct Table {
 #[derive(Debug, Default)]
 struct Desk {
     inboxes: HashMap<LinkId, Arc<Inbox>>,
-    first_send: Option<Instant>,
-    held: VecDeque<(LinkId, SocketAddr, Vec<u8>)>,
 }
 
 impl Hub {
     pub(super) fn new(events: mpsc::Sender<TransportEvent>, relay_only: bool) -> Self {
-        Self { table: Mutex::default(), outlets: RwLock::default(), events, wake: Notify::new(), relay_only }
+        Self { table: Mutex::default(), outlets: RwLock::default(), events, relay_only }
     }
 
     /// A number for a link to be.
@@ -158,47 +145,10 @@ impl Hub {
     }
 
     /// Sends for an agent.
-    pub(super) fn send(&self, now: Instant, agent: AgentId, link: LinkId, to: SocketAddr, bytes: &[u8]) {
+    pub(super) fn send(&self, agent: AgentId, link: LinkId, to: SocketAddr, bytes: &[u8]) {
         let Some(outlet) = self.outlet(link) else { return };
-        let mut table = self.lock();
-        table.router.outbound(agent, link, to, bytes);
-        let Some(desk) = table.agents.get_mut(&agent) else { return };
-        let first = desk.first_send.is_none();
-        let early = now < *desk.first_send.get_or_insert(now) + RELAY_PATIENCE;
-        let relayed = outlet.candidate().kind == PathKind::Relay;
-        if early && relayed && !self.relay_only && is_request(bytes) {
-            if desk.held.len() < MAX_HELD {
-                desk.held.push_back((link, to, bytes.to_vec()));
-            }
-            if first || desk.held.len() == 1 {
-                self.wake.notify_one();
-            }
-            return;
-        }
-        drop(table);
+        self.lock().router.outbound(agent, link, to, bytes);
         outlet.send(to, bytes);
-    }
-
-    /// Sends what has waited long enough, and says when to call again.
-    pub(super) fn release(&self, now: Instant) -> Option<Instant> {
-        let mut table = self.lock();
-        let mut ready = Vec::new();
-        let mut next: Option<Instant> = None;
-        for desk in table.agents.values_mut().filter(|desk| !desk.held.is_empty()) {
-            let until = desk.first_send.unwrap_or(now) + RELAY_PATIENCE;
-            if until <= now {
-                ready.extend(desk.held.drain(..));
-            } else {
-                next = Some(next.map_or(until, |next| next.min(until)));
-            }
-        }
-        drop(table);
-        for (link, to, bytes) in ready {
-            if let Some(outlet) = self.outlet(link) {
-                outlet.send(to, &bytes);
-            }
-        }
-        next
     }
 
     /// A datagram came in that is neither STUN nor TURN business of our own.
@@ -251,10 +201,4 @@ impl Table {
             desk.inboxes.values().for_each(|inbox| inbox.close());
         }
     }
-}
-
-fn is_request(bytes: &[u8]) -> bool {
-    Demux::of(bytes) == Demux::Stun
-        && Message::parse(bytes)
-            .is_ok_and(|one| one.class() == Class::Request && one.method() == Method::BINDING)
 }

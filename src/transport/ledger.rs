@@ -74,19 +74,17 @@ impl Ledger {
         self.relays.len() - 1
     }
 
-    /// The questions that a STUN server was asked; none if its name has no address.
-    pub(super) fn stun_asked(
-        &mut self,
-        index: usize,
-        asked: Vec<(LinkId, SocketAddr)>,
-    ) -> Option<TransportEvent> {
-        let entry = self.stun.get_mut(index)?;
-        if asked.is_empty() {
-            entry.progress = Progress::Failed(ServerProblem::Unresolved);
-            return self.failure(ServerProblem::Unresolved, index, false);
+    /// The questions that a STUN server is asked.
+    pub(super) fn stun_asked(&mut self, index: usize, asked: Vec<(LinkId, SocketAddr)>) {
+        if let Some(entry) = self.stun.get_mut(index) {
+            entry.asked = asked;
         }
-        entry.asked = asked;
-        None
+    }
+
+    /// A STUN server that cannot be asked.
+    pub(super) fn stun_failed(&mut self, index: usize, problem: ServerProblem) -> Option<TransportEvent> {
+        self.stun.get_mut(index)?.progress = Progress::Failed(problem.clone());
+        self.failure(problem, index, false)
     }
 
     /// A Binding transaction ended. `host` is the candidate of the socket it was about.
@@ -242,7 +240,7 @@ mod tests {
         for server in servers {
             let index = ledger.stun((*server).to_owned());
             assert!(!ledger.is_settled());
-            assert_eq!(ledger.stun_asked(index, vec![(LINK, address(server))]), None);
+            ledger.stun_asked(index, vec![(LINK, address(server))]);
         }
         ledger
     }

@@ -18,8 +18,12 @@ use super::servers::lock;
 use super::stream::{Duplex, read_messages};
 use super::turn::{Extras, Received, TurnClient, TurnError, TurnEvent};
 
-/// Messages that wait for a slow connection; beyond that they are dropped, as a full router would.
+/// Messages that wait for a slow connection.
 const STREAM_QUEUE: usize = 128;
+
+/// Of these, places that only requests may take: they are not repeated on a stream, while datagrams may be
+/// dropped, as a full router would. 32 datagrams are half a second of sound and picture.
+const FOR_REQUESTS: usize = STREAM_QUEUE - 32;
 
 /// What carries the client's messages.
 #[derive(Debug)]
@@ -176,7 +180,9 @@ impl Line {
                 }
                 Some(Way::Stream { queue, .. }) => {
                     // Full: this datagram is lost, and the media will notice.
-                    let _ = queue.try_send(bytes);
+                    if queue.capacity() > FOR_REQUESTS || is_request(&bytes) {
+                        let _ = queue.try_send(bytes);
+                    }
                 }
                 None => {}
             }
@@ -227,6 +233,11 @@ impl Outlet for Allocation {
     fn candidate(&self) -> LocalCandidate {
         self.candidate
     }
+}
+
+/// A STUN request, by the first two bytes (RFC 8489 §5): no ChannelData, no indication.
+fn is_request(message: &[u8]) -> bool {
+    matches!(message, [first, second, ..] if first & 0xC1 == 0 && second & 0x10 == 0)
 }
 
 /// Both directions of a connection, until one ends.

@@ -1,11 +1,9 @@
 //! What an ICE agent gets to hold: itself ([`Agent`]) and its virtual sockets ([`Port`]).
-#![expect(clippy::disallowed_methods, reason = "the edge where the clock is read")]
 
 use crate::call::event::{PathKind, Protocol};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use super::candidate::LocalCandidate;
 use super::hub::Hub;
@@ -94,7 +92,7 @@ impl Port {
         if self.inbox.is_closed() {
             return Poll::Ready(Err(std::io::ErrorKind::NotConnected.into()));
         }
-        self.hub.send(Instant::now(), self.agent, self.link, to, bytes);
+        self.hub.send(self.agent, self.link, to, bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 

@@ -139,10 +139,11 @@ impl Keeper {
 
     /// All transports and addresses, each a little after the one before; the first that allocates wins.
     async fn establish(&self) -> Result<Success, ServerProblem> {
-        let addresses = self.reachable(resolve(&self.link.host, self.link.port).await);
+        let addresses = resolve(&self.link.host, self.link.port).await;
         if addresses.is_empty() {
             return Err(ServerProblem::Unresolved);
         }
+        let addresses = self.reachable(addresses);
         let mut attempts = JoinSet::new();
         let protocols = protocols(self.link.transport);
         let ways =

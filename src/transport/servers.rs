@@ -2,6 +2,7 @@
 //! parts ([`Bindings`], [`Ledger`]) to the sockets.
 #![expect(clippy::disallowed_methods, reason = "the edge where the clock is read")]
 
+use crate::call::event::Protocol;
 use crate::config::{NetworkConfig, StunServer};
 use p2pcall_relay::stun::TransactionId;
 use std::net::{IpAddr, SocketAddr};
@@ -36,7 +37,10 @@ pub(super) struct Servers {
     hosts: Vec<(LinkId, Arc<HostSocket>)>,
     bindings: Mutex<Bindings>,
     ledger: Mutex<Ledger>,
+    /// Something was learnt.
     changed: Notify,
+    /// The timer task is to look at its deadlines again.
+    pub(super) wake: Notify,
     started: AtomicBool,
     /// The ways to relays on which there is an allocation.
     lines: Mutex<Vec<Arc<Line>>>,
@@ -55,6 +59,7 @@ impl Servers {
             bindings: Mutex::new(Bindings::new(Box::new(random_id))),
             ledger: Mutex::new(ledger),
             changed: Notify::new(),
+            wake: Notify::new(),
             started: AtomicBool::new(false),
             lines: Mutex::default(),
             extras: Mutex::default(),
@@ -96,8 +101,13 @@ impl Servers {
             let address = addresses.iter().find(|address| address.is_ipv4() == own.is_ipv4());
             asked.extend(address.map(|address| (*link, *address)));
         }
-        let event = lock(&self.ledger).stun_asked(index, asked.clone());
-        self.told(event);
+        if asked.is_empty() {
+            let silent = ServerProblem::Silent(vec![Protocol::Udp]);
+            let problem = if addresses.is_empty() { ServerProblem::Unresolved } else { silent };
+            let news = lock(&self.ledger).stun_failed(index, problem);
+            return self.told(news);
+        }
+        lock(&self.ledger).stun_asked(index, asked.clone());
         let now = Instant::now();
         let mut bindings = lock(&self.bindings);
         for (link, address) in &asked {
@@ -126,7 +136,7 @@ impl Servers {
 
     pub(super) fn keep_alive(&self, now: Instant, on: bool) {
         lock(&self.bindings).keep_alive(now, on);
-        self.hub.wake.notify_one();
+        self.wake.notify_one();
     }
 
     pub(super) fn is_settled(&self) -> bool {
@@ -219,7 +229,7 @@ impl Servers {
     /// Sends and tells what the bindings want, and has the timer look again.
     fn drive(&self, now: Instant) {
         self.pump(now);
-        self.hub.wake.notify_one();
+        self.wake.notify_one();
     }
 
     fn pump(&self, now: Instant) {

@@ -22,6 +22,9 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// The longest message: a STUN header and 65,535 bytes.
 const LONGEST: usize = 65_555;
 
+/// What the system may hold back.
+const SEND_BUFFER: u32 = 64 * 1024;
+
 /// Read at a time.
 const CHUNK: usize = 16 * 1024;
 
@@ -69,6 +72,8 @@ pub(super) async fn connect(target: &Target) -> Result<Box<dyn Duplex>, ConnectE
 
 async fn connect_tcp(target: &Target) -> std::io::Result<TcpStream> {
     let socket = if target.server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // The system's buffer is part of every datagram's delay: 64 kB are a second of sound and picture.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
     if let Some(from) = target.from {
         socket.bind(SocketAddr::new(from, 0))?;
     }
