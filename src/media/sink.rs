@@ -1,0 +1,3 @@
+//! Where received pictures go besides the screen.
+
+pub mod y4m;
