@@ -192,11 +192,12 @@ impl Line {
 
 impl Tap for Line {
     fn take(&self, bytes: &[u8]) -> bool {
-        let received = lock(&self.client).handle_packet(Instant::now(), bytes);
+        let now = Instant::now();
+        let received = lock(&self.client).handle_packet(now, bytes);
         match received {
             Received::Data { peer, bytes } => {
                 if let Some(link) = self.link.get() {
-                    self.hub.received(*link, peer, bytes);
+                    self.hub.received(now, *link, peer, bytes);
                 }
                 true
             }
