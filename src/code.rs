@@ -18,6 +18,7 @@ pub mod keys;
 pub mod network;
 pub mod paste;
 pub mod qr;
+pub mod report;
 pub mod sdp;
 pub mod select;
 pub mod text;
@@ -25,7 +26,7 @@ pub mod words;
 pub mod wrong;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod vectors;
 

@@ -2,5 +2,9 @@
 //!
 //! Knows nothing of calls, media or screens.
 
+#[cfg(feature = "net")]
+pub mod net;
+#[cfg(feature = "net")]
+mod secret_file;
 pub mod server;
 pub mod stun;

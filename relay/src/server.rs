@@ -200,6 +200,11 @@ impl Server {
         self.wheel.next().map(|seconds| self.shared.clock.instant(seconds))
     }
 
+    /// Whether this client has an allocation.
+    pub fn has_allocation(&self, client: &Client) -> bool {
+        self.allocations.of_client(client).is_some()
+    }
+
     /// The next thing for the log.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()

@@ -27,6 +27,7 @@ mod counters;
 mod events;
 mod interceptors;
 mod media;
+mod nacks;
 mod negotiation;
 mod outbox;
 mod packets;
@@ -118,7 +119,7 @@ impl Peer {
         let random = random()?;
         let (media, inlets) = Media::new(random.ssrcs, config.started, notes.clone());
         let handler = Arc::new(Handler(notes.clone()));
-        let registry = || interceptors::registry(&media, config.started);
+        let registry = || interceptors::registry(&media, &wire, config.started);
         let (connection, tasks) = stack::build(&config, &wire, registry, handler).await?;
         let negotiator = Negotiator::new(Arc::clone(&connection), Arc::clone(&media), config.video_codecs);
         let (outbox, outlets) = Outbox::new(Arc::clone(&media), notes.clone());

@@ -35,7 +35,7 @@ pub async fn run(args: AnswerArgs) -> Result<Exit, Failure> {
 }
 
 /// All of standard input, up to what a code may be.
-fn standard_input() -> Result<String, Failure> {
+pub(super) fn standard_input() -> Result<String, Failure> {
     let mut bytes = Vec::new();
     let read = std::io::stdin().lock().take(MAX_PASTE as u64 + 1).read_to_end(&mut bytes);
     read.map_err(|error| Failure::usage(format!("Standard input can't be read: {error}."), ""))?;

@@ -6,6 +6,7 @@ use clap::CommandFactory;
 
 /// Prints the completion script.
 pub fn run(shell: clap_complete::Shell) -> Result<Exit, Failure> {
-    clap_complete::generate(shell, &mut Cli::command(), "p2pcall", &mut std::io::stdout());
-    Ok(Exit::Ok)
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "p2pcall", &mut script);
+    super::print(&String::from_utf8_lossy(&script))
 }

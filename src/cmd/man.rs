@@ -34,10 +34,7 @@ pub fn run() -> Result<Exit, Failure> {
         options(subcommand, &mut page).map_err(failed)?;
     }
     page.extend_from_slice(CODES.as_bytes());
-    match std::io::stdout().write_all(&page) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(failed(error)),
-        _ => Ok(Exit::Ok),
-    }
+    super::print(&String::from_utf8_lossy(&page))
 }
 
 /// One subcommand's options as a section of their own.

@@ -154,6 +154,7 @@ impl DnsName {
 
 /// A relay server, and how the one who reads the code gets in.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts, each a bit of the format")]
 pub struct Server {
     /// Where it is.
     pub host: Host,

@@ -120,7 +120,7 @@ impl CallKeys {
 #[expect(clippy::expect_used, reason = "HMAC takes a key of any length (RFC 2104 §3)")]
 fn mac(key: &Key, parts: &[&[u8]]) -> Hmac<Sha256> {
     let mac = Hmac::new_from_slice(&key.0).expect("HMAC takes a key of any length");
-    parts.iter().fold(mac, |mac, part| mac.chain_update(part))
+    parts.iter().fold(mac, Hmac::chain_update)
 }
 
 #[expect(

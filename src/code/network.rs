@@ -196,7 +196,7 @@ mod tests {
             cgnat: Cgnat::Yes,
             relay: RelayWorks::Stream,
         };
-        assert_eq!(summary.to_bits(), 0b100_10_11_01_10_11_10_0);
+        assert_eq!(summary.to_bits(), 4 << 13 | 2 << 11 | 3 << 9 | 1 << 7 | 2 << 5 | 3 << 3 | 2 << 1);
         assert_eq!(NetworkSummary::from_bits(summary.to_bits()), summary);
     }
 }

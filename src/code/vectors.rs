@@ -30,6 +30,7 @@ fn text(value: &Value) -> String {
 }
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "as in the item of the format")]
 struct ServerFields {
     udp: bool,
     tcp: bool,

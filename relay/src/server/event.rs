@@ -86,6 +86,32 @@ pub struct Counters {
     pub capped: u64,
     /// Rings that a doorbell let through.
     pub rings: u64,
+    /// Packets that a full socket did not take. Counted by the I/O.
+    pub dropped: u64,
+}
+
+impl Counters {
+    /// The sum of two shards' counts.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            packets_from_clients: self.packets_from_clients + other.packets_from_clients,
+            bytes_from_clients: self.bytes_from_clients + other.bytes_from_clients,
+            packets_to_clients: self.packets_to_clients + other.packets_to_clients,
+            bytes_to_clients: self.bytes_to_clients + other.bytes_to_clients,
+            packets_inside: self.packets_inside + other.packets_inside,
+            bindings: self.bindings + other.bindings,
+            allocations: self.allocations + other.allocations,
+            unauthorized: self.unauthorized + other.unauthorized,
+            refused: self.refused + other.refused,
+            limited: self.limited + other.limited,
+            malformed: self.malformed + other.malformed,
+            unwanted: self.unwanted + other.unwanted,
+            capped: self.capped + other.capped,
+            rings: self.rings + other.rings,
+            dropped: self.dropped + other.dropped,
+        }
+    }
 }
 
 /// A user name as a log may show it: control characters, and anything long, cannot get through.

@@ -28,6 +28,8 @@ use webrtc::runtime::{
 const KICK_INTERVAL: Duration = Duration::from_millis(5);
 /// For so long after a packet came: silence needs no hurry.
 const KICKS_PER_ARRIVAL: u32 = 100;
+/// And no longer than 15 s in all: a remote end that takes no data channel never gets there.
+const MAX_HURRIES: u32 = 30;
 
 /// One way out: a UDP socket, or an allocation on a relay.
 pub trait PacketPort: fmt::Debug + Send + Sync + 'static {
@@ -108,7 +110,7 @@ impl Wire {
     /// While somebody rings, makes the stack's loop go round every few milliseconds, up to the open channel:
     /// a `ClientHello`, say, would otherwise wait for the next check, and each further flight again.
     pub(super) async fn hurry(&self) {
-        loop {
+        for _ in 0..MAX_HURRIES {
             self.arrived.notified().await;
             for _ in 0..KICKS_PER_ARRIVAL {
                 if locked(&self.checks).is_settled() {

@@ -339,3 +339,21 @@ async fn a_whole_description_with_another_fingerprint_fails() {
     alice.peer.classic_accept(&forged).await.unwrap();
     alice.event(PeerEvent::Failed).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_lossy_way_is_repaired_without_a_storm() {
+    let far = || Setup { lose_every: 20, delay: Duration::from_millis(100), ..Setup::direct() };
+    let began = Instant::now();
+    let (alice, mut bob) = connected(far(), far()).await;
+    println!("open over 200 ms after {} ms", began.elapsed().as_millis());
+    agree(&alice, &bob).await;
+    tokio::join!(talk(&alice, 0..300, picture), async {
+        heard(&mut bob.streams.video, SILENCE).await;
+    });
+    let (sent, received) = (alice.peer.sample(), bob.peer.sample());
+    println!("{:?}\n{:?}\n{:?}", sent.round_trip, sent.video, received.video);
+    assert!(received.video.lost <= 2, "{received:?}");
+    assert!(sent.video.retransmitted <= sent.video.sent.packets / 10, "a storm: {sent:?}");
+    assert!(sent.round_trip.is_some_and(|round_trip| (200..260).contains(&round_trip.as_millis())));
+    assert!(sent.video.round_trip.is_some_and(|round_trip| (200..260).contains(&round_trip.as_millis())));
+}

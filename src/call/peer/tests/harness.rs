@@ -17,18 +17,34 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// A port over a real socket: host or, as far as the peer can tell, relay; it may lose every nth packet.
 #[derive(Debug)]
 pub(super) struct TestPort {
-    socket: UdpSocket,
+    socket: Arc<UdpSocket>,
     kind: PathKind,
     lose_every: u64,
     lose_all_kinds: bool,
     sent: AtomicU64,
     dead: AtomicBool,
+    /// Packets on a long way, where it is long.
+    late: Option<mpsc::UnboundedSender<(Instant, SocketAddr, Vec<u8>)>>,
 }
 
 impl TestPort {
     async fn new((address, kind): (&str, PathKind), setup: &Setup) -> Arc<Self> {
+        let socket = Arc::new(UdpSocket::bind(address).await.unwrap());
+        let late = (!setup.delay.is_zero()).then(|| {
+            let (late, mut queue) = mpsc::unbounded_channel::<(Instant, SocketAddr, Vec<u8>)>();
+            let socket = Arc::clone(&socket);
+            let delay = setup.delay;
+            tokio::spawn(async move {
+                while let Some((left, to, packet)) = queue.recv().await {
+                    tokio::time::sleep_until((left + delay).into()).await;
+                    socket.send_to(&packet, to).await.unwrap();
+                }
+            });
+            late
+        });
         Arc::new(Self {
-            socket: UdpSocket::bind(address).await.unwrap(),
+            socket,
+            late,
             kind,
             lose_every: setup.lose_every,
             lose_all_kinds: setup.lose_all_kinds,
@@ -63,6 +79,10 @@ impl PacketPort for TestPort {
         if (media || self.lose_all_kinds) && self.lose_every > 0 && count.is_multiple_of(self.lose_every) {
             return Poll::Ready(Ok(()));
         }
+        if let Some(late) = &self.late {
+            late.send((Instant::now(), to, packet.to_vec())).unwrap();
+            return Poll::Ready(Ok(()));
+        }
         ready!(self.socket.poll_send_to(cx, packet, to))?;
         Poll::Ready(Ok(()))
     }
@@ -82,6 +102,7 @@ pub(super) struct Setup {
     pub(super) ports: Vec<(&'static str, PathKind)>,
     pub(super) lose_every: u64,
     pub(super) lose_all_kinds: bool,
+    pub(super) delay: Duration,
     pub(super) video: Vec<Codec>,
     pub(super) verify: bool,
 }
@@ -92,6 +113,7 @@ impl Setup {
             ports: vec![("127.0.0.1:0", PathKind::Host)],
             lose_every: 0,
             lose_all_kinds: false,
+            delay: Duration::ZERO,
             video: vec![Codec::H264, Codec::Vp8],
             verify: false,
         }

@@ -21,7 +21,7 @@ fn a_symbol_is_read_at_any_angle() {
     let (text, qr) = symbol(false);
     for degrees in [0.0, 15.0, 30.0, 45.0, 75.0, 90.0, 135.0, 180.0, 200.0, 270.0, 345.0] {
         for module in [4.0, 8.0] {
-            let shot = photo(&qr, View { degrees, module, ..FACE_ON });
+            let shot = photo(&qr, View { module, degrees, ..FACE_ON });
             check(&shot, &text, &format!("{degrees} degrees, {module} pixels a module"));
         }
     }
@@ -41,7 +41,7 @@ fn a_blurred_symbol_is_read() {
     // A radius of 3, twice, spreads each point over 13 pixels.
     for (module, radius) in [(4.0, 1), (6.0, 2), (8.0, 2), (8.0, 3), (8.0, 4), (10.0, 4)] {
         for degrees in [0.0, 20.0, 45.0] {
-            let shot = photo(&qr, View { degrees, module, ..FACE_ON }).blurred(radius);
+            let shot = photo(&qr, View { module, degrees, ..FACE_ON }).blurred(radius);
             check(&shot, &text, &format!("{degrees} degrees, {module} pixels a module, radius {radius}"));
         }
     }
