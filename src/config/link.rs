@@ -5,7 +5,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::fmt::{self, Write as _};
 use std::net::Ipv6Addr;
-use std::str::FromStr;
 
 use super::{RelayLink, RelayLogin, RelayTransport, StunServer};
 
@@ -55,25 +54,35 @@ pub enum LinkError {
     Parameter(String),
 }
 
-impl FromStr for RelayLink {
-    type Err = LinkError;
-
-    fn from_str(text: &str) -> Result<Self, LinkError> {
-        let (tls, rest) = scheme(text.trim())?;
-        let (authority, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (login, place) = match authority.rsplit_once('@') {
-            Some((login, place)) => (user_and_password(login)?, place),
-            None => (RelayLogin::Anonymous, authority),
-        };
-        let (host, port) = host_and_port(place)?;
-        let transport = if tls { RelayTransport::Tls } else { RelayTransport::Any };
-        let port = port.unwrap_or(if tls { TLS_PORT } else { PORT });
-        let mut link = Self { host, port, transport, login, pin: None };
-        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
-            link.set(tls, parameter)?;
-        }
-        Ok(link)
+/// Reads a relay's link.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn relay(text: &str) -> Result<RelayLink, LinkError> {
+    let (tls, rest) = scheme(text.trim())?;
+    let (authority, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (login, place) = match authority.rsplit_once('@') {
+        Some((login, place)) => (user_and_password(login)?, place),
+        None => (RelayLogin::Anonymous, authority),
+    };
+    let (host, port) = host_and_port(place)?;
+    let transport = if tls { RelayTransport::Tls } else { RelayTransport::Any };
+    let port = port.unwrap_or(if tls { TLS_PORT } else { PORT });
+    let mut link = RelayLink { host, port, transport, login, pin: None };
+    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+        link.set(tls, parameter)?;
     }
+    Ok(link)
+}
+
+/// Reads a STUN server, `HOST:PORT`; without a port 3478. A `stun:` before it, as browsers write, does no harm.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn stun(text: &str) -> Result<StunServer, LinkError> {
+    let text = text.trim();
+    let (host, port) = host_and_port(text.strip_prefix("stun:").unwrap_or(text))?;
+    Ok(StunServer { host, port: port.unwrap_or(PORT) })
 }
 
 impl RelayLink {
@@ -96,7 +105,7 @@ impl RelayLink {
         Ok(())
     }
 
-    /// The link with everything in it, as [`str::parse`] takes it. For a file that only its owner reads.
+    /// The link with everything in it, as [`relay`] takes it. For a file that only its owner reads.
     pub fn with_secrets(&self) -> String {
         let (login, secret) = match &self.login {
             RelayLogin::Password { user, password } => {
@@ -134,17 +143,6 @@ impl fmt::Display for RelayLink {
             RelayLogin::Secret(_) | RelayLogin::Anonymous => String::new(),
         };
         f.write_str(&self.written(&login, None))
-    }
-}
-
-impl FromStr for StunServer {
-    type Err = LinkError;
-
-    /// `HOST:PORT`; without a port 3478. A `stun:` before it, as browsers write, does no harm.
-    fn from_str(text: &str) -> Result<Self, LinkError> {
-        let text = text.trim();
-        let (host, port) = host_and_port(text.strip_prefix("stun:").unwrap_or(text))?;
-        Ok(Self { host, port: port.unwrap_or(PORT) })
     }
 }
 
@@ -277,16 +275,16 @@ mod tests {
             ("turn:[2001:db8::1]:5?", link("2001:db8::1", 5, Any, anonymous())),
             ("turn:17%3Ame:p:q%40%25@h", link("h", 3478, Any, password("17:me", "p:q@%"))),
         ] {
-            assert_eq!(text.parse(), Ok(expect), "{text}");
+            assert_eq!(relay(text), Ok(expect), "{text}");
         }
     }
 
     #[test]
     fn a_pin_is_the_base64url_of_32_bytes() {
         let text = "turns:h?pin=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
-        let pin = text.parse::<RelayLink>().unwrap().pin.unwrap();
+        let pin = relay(text).unwrap().pin.unwrap();
         assert_eq!((pin[0], pin[31]), (0, 31));
-        assert_eq!(format!("{text}=").parse::<RelayLink>().unwrap().pin, Some(pin));
+        assert_eq!(relay(&format!("{text}=")).unwrap().pin, Some(pin));
     }
 
     #[test]
@@ -314,7 +312,7 @@ mod tests {
             ("turns:h?pin=AAAA", "pin= must be the base64url form of 32 bytes, that is 43 characters"),
             ("turn:h?ttl=5", "\"ttl\" is unknown; after the ? there may be transport=, secret= and pin="),
         ] {
-            assert_eq!(text.parse::<RelayLink>().unwrap_err().to_string(), words, "{text}");
+            assert_eq!(relay(text).unwrap_err().to_string(), words, "{text}");
         }
     }
 
@@ -325,7 +323,7 @@ mod tests {
             ("turn:h?secret=hush&transport=tcp", "turn:h?transport=tcp"),
             ("turns:[::1]:443", "turns:[::1]:443"),
         ] {
-            let link: RelayLink = text.parse().unwrap();
+            let link = relay(text).unwrap();
             assert_eq!(link.to_string(), expect);
             assert!(!format!("{link:?}").contains("hush"));
         }
@@ -338,10 +336,10 @@ mod tests {
             ("[::1]:5", "::1", 5),
             ("stun:h", "h", 3478),
         ] {
-            assert_eq!(text.parse(), Ok(StunServer { host: host.into(), port }));
+            assert_eq!(stun(text), Ok(StunServer { host: host.into(), port }));
         }
         assert_eq!(StunServer { host: "::1".into(), port: 3478 }.to_string(), "[::1]:3478");
-        assert!("".parse::<StunServer>().is_err());
+        assert!(stun("").is_err());
     }
 
     fn any_login() -> impl Strategy<Value = RelayLogin> {
@@ -367,13 +365,13 @@ mod tests {
             pin: Option<[u8; 32]>,
         ) {
             let link = RelayLink { host, port, transport, login, pin };
-            prop_assert_eq!(link.with_secrets().parse::<RelayLink>(), Ok(link));
+            prop_assert_eq!(relay(&link.with_secrets()), Ok(link));
         }
 
         #[test]
         fn parsing_anything_never_panics(text in "(turns?:)?\\PC*") {
-            let _ = text.parse::<RelayLink>();
-            let _ = text.parse::<StunServer>();
+            let _ = relay(&text);
+            let _ = stun(&text);
         }
     }
 }

@@ -178,13 +178,11 @@ impl Line {
                         self.give_up();
                     }
                 }
-                Some(Way::Stream { queue, .. }) => {
-                    // Full: this datagram is lost, and the media will notice.
-                    if queue.capacity() > FOR_REQUESTS || is_request(&bytes) {
-                        let _ = queue.try_send(bytes);
-                    }
+                Some(Way::Stream { queue, .. }) if queue.capacity() > FOR_REQUESTS || is_request(&bytes) => {
+                    let _ = queue.try_send(bytes);
                 }
-                None => {}
+                // Full: this datagram is lost, and the media will notice.
+                Some(Way::Stream { .. }) | None => {}
             }
         }
     }
