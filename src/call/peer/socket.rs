@@ -247,14 +247,26 @@ impl PortRuntime {
     }
 }
 
-/// The tasks of a stack, stopped when this goes.
+/// The tasks of a stack, and those that help it, stopped when this goes.
 pub(super) struct Tasks(Arc<Mutex<Vec<AbortHandle>>>);
 
-impl Drop for Tasks {
-    fn drop(&mut self) {
+impl Tasks {
+    /// Starts one more.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        locked(&self.0).push(tokio::spawn(task).abort_handle());
+    }
+
+    /// Stops all.
+    pub(super) fn stop(&self) {
         for task in locked(&self.0).drain(..) {
             task.abort();
         }
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

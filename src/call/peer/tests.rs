@@ -8,7 +8,7 @@ use crate::call::event::PathKind;
 use crate::call::identity::Identity;
 use crate::media::frame::{Codec, MediaKind};
 use harness::*;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::time::timeout;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,7 +127,7 @@ async fn nothing_runs_on_after_a_peer_is_closed_or_dropped() {
     let (alice, bob) = connected(Setup::direct(), Setup::direct()).await;
     alice.peer.close().await;
     drop(bob);
-    drop((alice.streams, alice.config));
+    drop((alice.peer, alice.streams, alice.config));
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), before);
 }
@@ -150,6 +150,28 @@ async fn a_path_that_loses_every_fifth_packet_still_opens() {
     println!("open in spite of losses after {} ms", began.elapsed().as_millis());
     alice.peer.send(b"still here").await.unwrap();
     assert_eq!(bob.message().await, "still here");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_message_arrives_before_a_close() {
+    let (alice, mut bob) = connected(Setup::direct(), Setup::direct()).await;
+    alice.peer.send(b"goodbye").await.unwrap();
+    alice.peer.close().await;
+    assert_eq!(bob.message().await, "goodbye");
+    assert!(matches!(alice.peer.send(b"more").await, Err(PeerError::Stack(_) | PeerError::Closed)));
+    let began = Instant::now();
+    drop(bob.peer);
+    assert!(began.elapsed() < Duration::from_millis(50));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_does_not_wait_for_the_dead() {
+    let (alice, bob) = connected(Setup::direct(), Setup::direct()).await;
+    drop(bob);
+    alice.peer.send(b"goodbye").await.unwrap();
+    let began = Instant::now();
+    alice.peer.close().await;
+    assert!(began.elapsed() < Duration::from_millis(600));
 }
 
 const SILENCE: Duration = Duration::from_millis(600);
