@@ -179,7 +179,15 @@ impl AsyncUdpSocket for StandIn {
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
         let path = (self.index, transmit.destination);
         let relayed = self.port.kind() == PathKind::Relay;
-        let verdict = locked(&self.wire.checks).outbound(self.wire.now(), path, relayed, transmit.contents);
+        let (verdict, precious) = {
+            let mut checks = locked(&self.wire.checks);
+            let verdict = checks.outbound(self.wire.now(), path, relayed, transmit.contents);
+            (verdict, checks.is_precious(transmit.contents))
+        };
+        if precious {
+            // A copy that does not leave was only a copy.
+            let _ = self.port.poll_send(cx, transmit.destination, transmit.contents);
+        }
         match verdict {
             Outbound::Hold => return Poll::Ready(Ok(transmit.contents.len())),
             Outbound::Send => {}
