@@ -1,6 +1,10 @@
 //! Finished settings: what was typed, set in the environment and written in the config file, parsed once.
 //! Inside there is nothing left to check. Knows no device and no socket.
 
+pub mod file;
+pub mod link;
+pub mod settle;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;

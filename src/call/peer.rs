@@ -79,6 +79,18 @@ pub struct PeerStreams {
     pub video: mpsc::Receiver<MediaPacket>,
 }
 
+impl PeerStreams {
+    /// Sound's receiver, once; an empty one afterwards.
+    pub fn take_audio(&mut self) -> mpsc::Receiver<MediaPacket> {
+        std::mem::replace(&mut self.audio, mpsc::channel(1).1)
+    }
+
+    /// The pictures' receiver, once; an empty one afterwards.
+    pub fn take_video(&mut self) -> mpsc::Receiver<MediaPacket> {
+        std::mem::replace(&mut self.video, mpsc::channel(1).1)
+    }
+}
+
 /// One connection to the other end. Dropping it stops everything it started.
 pub struct Peer {
     connection: Arc<dyn PeerConnection>,

@@ -1,0 +1,3 @@
+//! Where the friend's sound and picture go, besides the screen.
+
+pub mod wav;

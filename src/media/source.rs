@@ -1,0 +1,4 @@
+//! Where own sound and picture come from.
+
+pub mod tone;
+pub mod wav;
