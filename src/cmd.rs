@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod code;
 pub mod completions;
+pub mod demo;
 pub mod man;
 pub mod offer;
 pub mod run;
@@ -17,6 +18,7 @@ pub async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Offer(args) => offer::run(args).await,
         Command::Answer(args) => answer::run(args).await,
+        Command::Demo(args) => demo::run(args).await,
         Command::Code(args) => code::run(&args),
         Command::Completions { shell } => completions::run(shell),
         Command::Man => man::run(),

@@ -1,11 +1,13 @@
 //! Sound and picture: capture, coding, playout.
 
+pub mod assemble;
 pub mod audio;
 pub mod frame;
 pub mod jitter;
 pub mod level;
 pub mod resample;
 pub mod sink;
+pub mod slot;
 pub mod sound;
 pub mod source;
 pub mod video;

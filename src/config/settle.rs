@@ -82,8 +82,8 @@ pub fn network(args: &NetworkArgs, file: &ConfigFile) -> Result<NetworkConfig, F
         (true, None) => DEFAULT_STUN.to_vec(),
     };
     // Parsed also where they are not used: a typo is a typo.
-    let relays = links.into_iter().map(str::parse).collect::<Result<Vec<_>, _>>().map_err(bad_link)?;
-    let stun = servers.into_iter().map(str::parse).collect::<Result<Vec<_>, _>>().map_err(bad_link)?;
+    let relays = links.into_iter().map(link::relay).collect::<Result<Vec<_>, _>>().map_err(bad_link)?;
+    let stun = servers.into_iter().map(link::stun).collect::<Result<Vec<_>, _>>().map_err(bad_link)?;
     if relay_only && relays.is_empty() {
         let help = "Give one with --relay LINK, or in the config file under [relays].";
         return Err(Failure::usage("--relay-only needs a relay.", help));

@@ -27,6 +27,7 @@ use crate::media::frame::{EncodedFrame, MediaPacket};
 use crate::media::jitter::JitterStats;
 use crate::media::sink::wav::WavSink;
 use crate::media::source::tone::Tone;
+use crate::media::source::voice::Voice;
 use crate::media::source::wav::WavSource;
 use capture::{Capture, Source};
 use playout::{Playing, Sink};
@@ -45,7 +46,7 @@ const PACKETS: usize = 256;
 const EVENTS: usize = 64;
 
 /// What sounds where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SoundConfig {
     /// Own sound.
     pub source: AudioChoice,
@@ -169,6 +170,7 @@ fn open_source(choice: AudioChoice) -> Result<Option<Source>, Failure> {
     Ok(match choice {
         AudioChoice::None | AudioChoice::Default | AudioChoice::Microphone(_) => None,
         AudioChoice::Tone => Some(Source::Tone(Tone::new())),
+        AudioChoice::Voice(pitch) => Some(Source::Voice(Box::new(Voice::new(pitch)))),
         AudioChoice::File(path) => Some(Source::Wav(Box::new(WavSource::open(&path).map_err(|error| {
             let message = format!("cannot play {}: {error}", path.display());
             Failure::new(

@@ -6,6 +6,7 @@ use crate::media::audio::{Encoder, OpusError};
 use crate::media::frame::{Codec, EncodedFrame, FRAME_DURATION, FRAME_SAMPLES};
 use crate::media::level::{FLOOR_DBFS, Loudness};
 use crate::media::source::tone::Tone;
+use crate::media::source::voice::Voice;
 use crate::media::source::wav::WavSource;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -22,19 +23,22 @@ pub(super) enum Source {
     /// Paced by the clock.
     Tone(Tone),
     /// Paced by the clock.
+    Voice(Box<Voice>),
+    /// Paced by the clock.
     Wav(Box<WavSource>),
 }
 
 impl Source {
     fn drive(&mut self, _quiet: bool) -> Drive {
         match self {
-            Self::Tone(_) | Self::Wav(_) => Drive::Clock,
+            Self::Tone(_) | Self::Voice(_) | Self::Wav(_) => Drive::Clock,
         }
     }
 
     fn fill(&mut self, frame: &mut [f32; FRAME_SAMPLES]) {
         match self {
             Self::Tone(tone) => tone.fill(frame),
+            Self::Voice(voice) => voice.fill(frame),
             Self::Wav(wav) => wav.fill(frame),
         }
     }
