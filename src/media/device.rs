@@ -106,6 +106,27 @@ pub struct Found {
     pub info: DeviceInfo,
 }
 
+/// The sound system that a device was found in, to ask whether it is still there.
+pub struct System(cpal::Host);
+
+impl System {
+    /// Whether a device is still there, where the system would not say so by itself: PulseAudio silently moves
+    /// the stream of a device that has gone to another one, be it a speaker's monitor.
+    pub fn has(&self, found: &Found) -> bool {
+        if self.0.id().name() != "PulseAudio" {
+            return true;
+        }
+        let Ok(mut devices) = self.0.devices() else { return false };
+        devices.any(|device| device == found.device)
+    }
+}
+
+impl std::fmt::Debug for System {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("System").field(&self.0.id()).finish()
+    }
+}
+
 impl std::fmt::Debug for Found {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Found").field("info", &self.info).finish_non_exhaustive()
@@ -128,7 +149,7 @@ pub fn devices() -> Devices {
 ///
 /// # Errors
 /// When there is none.
-pub fn find(kind: DeviceKind, wanted: Option<&str>) -> Result<Found, DeviceError> {
+pub fn find(kind: DeviceKind, wanted: Option<&str>) -> Result<(System, Found), DeviceError> {
     let _quiet = quiet::discard_stderr();
     let host = host().ok_or(DeviceError::NoSystem)?;
     let mut all = list(&host, kind);
@@ -141,7 +162,8 @@ pub fn find(kind: DeviceKind, wanted: Option<&str>) -> Result<Found, DeviceError
         })?,
         None => choose_default(&infos).ok_or(DeviceError::None)?,
     };
-    Ok(all.swap_remove(chosen))
+    let found = all.swap_remove(chosen);
+    Ok((System(host), found))
 }
 
 /// The first sound system that answers, in cpal's order: PulseAudio before ALSA on Linux.

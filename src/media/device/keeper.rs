@@ -5,7 +5,7 @@
 //! A thread of its own because opening can block for two seconds and longer; and yet another one to drop a
 //! dead stream, because that can hang for ever. Neither is waited for.
 
-use super::{DeviceError, DeviceKind, Found, find};
+use super::{DeviceError, DeviceKind, Found, System, find};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -15,7 +15,7 @@ use std::time::Duration;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The longest.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// How often a stream's callbacks are counted.
+/// How often a stream's callbacks are counted, and its device looked for.
 const CHECK: Duration = Duration::from_millis(500);
 /// So many counts in a row without a callback (4 s) and the stream is dead, whatever the system says.
 /// (PulseAudio may need 2 s for the first.)
@@ -106,6 +106,14 @@ pub fn keep<E: Send + 'static>(
     Ok((keeper, ends_out))
 }
 
+/// A stream that is open, and what is needed to watch over it.
+struct Open {
+    stream: cpal::Stream,
+    pulse: Pulse,
+    system: System,
+    found: Found,
+}
+
 struct Run<E, O, T> {
     kind: DeviceKind,
     wanted: Option<String>,
@@ -134,17 +142,17 @@ where
         let (mut trouble, mut wait) = (false, FIRST_WAIT);
         loop {
             match self.open_once() {
-                Ok((stream, opened, pulse)) => {
+                Ok((open, opened)) => {
                     let name = opened.name.clone();
                     if self.ends.send(opened).is_err() {
-                        return drop_elsewhere(stream);
+                        return drop_elsewhere(open.stream);
                     }
                     if std::mem::take(&mut trouble) {
                         (self.tell)(DeviceChange::Back { name: name.clone() });
                     }
                     wait = FIRST_WAIT;
-                    let end = self.watch(&pulse);
-                    drop_elsewhere(stream);
+                    let end = self.watch(&open);
+                    drop_elsewhere(open.stream);
                     if matches!(end, End::Stopped) {
                         return;
                     }
@@ -164,24 +172,25 @@ where
         }
     }
 
-    fn open_once(&mut self) -> Result<(cpal::Stream, Opened<E>, Pulse), DeviceError> {
-        let found = find(self.kind, self.wanted.as_deref())?;
+    fn open_once(&mut self) -> Result<(Open, Opened<E>), DeviceError> {
+        let (system, found) = find(self.kind, self.wanted.as_deref())?;
         self.generation += 1;
         let pulse =
             Pulse { callbacks: Arc::default(), failed: self.signals.clone(), generation: self.generation };
         let _quiet = crate::media::quiet::discard_stderr();
+        let name = found.info.name.clone();
         match (self.open)(&found, pulse.clone()) {
             Ok((stream, end)) => {
-                log::info!("{}: {} ({})", self.kind.name(), found.info.name, found.info.id);
-                Ok((stream, Opened { name: found.info.name, end }, pulse))
+                log::info!("{}: {name} ({})", self.kind.name(), found.info.id);
+                Ok((Open { stream, pulse, system, found }, Opened { name, end }))
             }
-            Err(error) => Err(DeviceError::Unusable { name: found.info.name, reason: error.to_string() }),
+            Err(error) => Err(DeviceError::Unusable { name, reason: error.to_string() }),
         }
     }
 
     /// Watches a stream until it is dead or no longer wanted.
-    fn watch(&self, pulse: &Pulse) -> End {
-        let (mut seen, mut still) = (pulse.callbacks.load(Ordering::Relaxed), 0);
+    fn watch(&self, open: &Open) -> End {
+        let (mut seen, mut still) = (0, 0);
         loop {
             match self.signals_in.recv_timeout(CHECK) {
                 Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return End::Stopped,
@@ -191,11 +200,11 @@ where
                 }
                 Ok(Signal::Failed { .. }) => {}
                 Err(RecvTimeoutError::Timeout) => {
-                    let now = pulse.callbacks.load(Ordering::Relaxed);
-                    still = if now == seen { still + 1 } else { 0 };
-                    seen = now;
-                    if still >= DEAD_AFTER {
-                        log::info!("the {} does not answer any more", self.kind.name());
+                    let callbacks = open.pulse.callbacks.load(Ordering::Relaxed);
+                    still = if callbacks == seen { still + 1 } else { 0 };
+                    seen = callbacks;
+                    if still >= DEAD_AFTER || !open.system.has(&open.found) {
+                        log::info!("the {} has gone, or answers no more", self.kind.name());
                         return End::Dead;
                     }
                 }

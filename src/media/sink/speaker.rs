@@ -29,8 +29,9 @@ const MOST_STEPS: u64 = 8;
 const MOST_PER_SECOND: u32 = 16;
 /// How often the ring is looked at, at most and at least.
 const LOOK: std::ops::RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(5);
-/// A device that has not called for so long takes nothing: sound goes on without it.
-const STALL: Duration = Duration::from_millis(250);
+/// A device that has not called for four of its periods, and at least so long, takes nothing: sound goes on
+/// without it. (PulseAudio calls once, and then not for up to two seconds.)
+const STALL: Duration = Duration::from_millis(80);
 /// How long opening may take before it is given up.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -65,7 +66,9 @@ impl Feed {
         if callbacks != self.called.0 {
             self.called = (callbacks, now);
         }
-        callbacks > 0 && now.saturating_sub(self.called.1) < STALL
+        let period = f64::from(self.period.load(Ordering::Relaxed)) / f64::from(self.rate);
+        let stall = Duration::from_secs_f64(4.0 * period).max(STALL);
+        callbacks > 0 && now.saturating_sub(self.called.1) < stall
     }
 }
 
