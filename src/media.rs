@@ -2,9 +2,11 @@
 
 pub mod assemble;
 pub mod audio;
+pub mod device;
 pub mod frame;
 pub mod jitter;
 pub mod level;
+pub mod quiet;
 pub mod resample;
 pub mod sink;
 pub mod slot;

@@ -18,6 +18,7 @@ mod ffmpeg;
 pub mod file;
 pub mod fit;
 mod ivf;
+pub mod microphone;
 pub mod schedule;
 pub mod still;
 pub mod testcard;
