@@ -92,7 +92,7 @@ impl<G: Glyphs> Fit for Blocks<G> {
 
     fn improve(choice: &mut Choice, samples: &[Rgb], terms: &Terms) {
         Self::with_pen(choice, samples, terms);
-        let least = terms.travel + 1 + terms.pen.depth.cheapest_change();
+        let least = terms.travel + 1 + terms.pen.depth.usual_change();
         if terms.pen.depth != ColorDepth::Never && choice.cost > least as f32 * terms.price {
             Self::with_new(choice, samples, terms);
         }

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// An I420 picture that owns its samples.
-pub struct Picture {
+pub(super) struct Picture {
     width: usize,
     height: usize,
     planes: [Vec<u8>; 3],
@@ -17,7 +17,7 @@ pub struct Picture {
 
 impl Picture {
     /// Pixels from a function of x and y to Y, U and V; chroma is taken at every second one.
-    pub fn new(width: usize, height: usize, pixel: impl Fn(usize, usize) -> [u8; 3]) -> Self {
+    pub(super) fn new(width: usize, height: usize, pixel: impl Fn(usize, usize) -> [u8; 3]) -> Self {
         let plane = |index: usize, step: usize| {
             let rows = (0..height).step_by(step);
             rows.flat_map(|y| (0..width).step_by(step).map(move |x| (x, y)))
@@ -29,7 +29,7 @@ impl Picture {
 
     /// A frame of 640 × 360 of the talking head: `time` in seconds, `noise` as the standard deviation of the
     /// luma's noise (half of it in the chroma). The bookshelf and the lamp stand still, the head does not.
-    pub fn talking_head(time: f32, noise: f32) -> Self {
+    pub(super) fn talking_head(time: f32, noise: f32) -> Self {
         let mut picture = Self::new(640, 360, |x, y| head_or_room(x as f32, y as f32, time));
         let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ u64::from(time.to_bits()));
         for (plane, strength) in picture.planes.iter_mut().zip([noise, noise / 2.0, noise / 2.0]) {
@@ -41,7 +41,7 @@ impl Picture {
     }
 
     /// The view of it.
-    pub fn source(&self) -> PictureSource<'_> {
+    pub(super) fn source(&self) -> PictureSource<'_> {
         let [y, u, v] = &self.planes;
         let plane = |samples, stride| Plane { samples, stride };
         let half = self.width.div_ceil(2);
@@ -112,26 +112,26 @@ impl Random {
 }
 
 /// A terminal that can be looked at.
-pub struct Terminal(vt100::Parser);
+pub(super) struct Terminal(vt100::Parser);
 
 impl Terminal {
     /// An empty screen.
-    pub fn new(columns: u16, rows: u16) -> Self {
+    pub(super) fn new(columns: u16, rows: u16) -> Self {
         Self(vt100::Parser::new(rows, columns, 0))
     }
 
     /// Bytes arrive.
-    pub fn feed(&mut self, bytes: &[u8]) {
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
         self.0.process(bytes);
     }
 
     /// The parsed screen.
-    pub fn screen(&self) -> &vt100::Screen {
+    pub(super) fn screen(&self) -> &vt100::Screen {
         self.0.screen()
     }
 
     /// What a rectangle shows.
-    pub fn raster(&self, area: Rect) -> Raster {
+    pub(super) fn raster(&self, area: Rect) -> Raster {
         Raster::of_cells(area.width, area.height, |column, row| {
             let Some(cell) = self.screen().cell(area.y + row, area.x + column) else {
                 return ShownCell { glyph: ' ', fore: [255; 3], back: [0; 3] };

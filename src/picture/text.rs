@@ -101,6 +101,19 @@ impl Text {
         Vec::new()
     }
 
+    /// Makes room for pixels, which lie beneath glyphs in some terminals: blanks every cell that is not blank
+    /// yet, then writes `pixels`. Nothing if there is nothing to do.
+    pub(super) fn underlay(&mut self, holes: &[Rect], limit: usize, pixels: &[u8]) -> Vec<u8> {
+        let depth = ColorDepth::True;
+        let job = Job { samples: &[], placed: Rect::ZERO, holes, depth, dearness: 1.0, limit };
+        let mut writer = Writer::new(depth, limit);
+        self.draft.clone_from(&self.shown);
+        self.clear_bars(&job, &mut writer);
+        std::mem::swap(&mut self.shown, &mut self.draft);
+        writer.out.extend_from_slice(pixels);
+        writer.finish()
+    }
+
     /// Blanks what lies beside the picture, and forgets what lies under the holes.
     fn clear_bars(&mut self, job: &Job<'_>, writer: &mut Writer) {
         for (at, shown) in self.area.positions().zip(&mut self.draft) {
@@ -198,13 +211,7 @@ impl Writer {
                 }
                 self.out.push(b'C');
             }
-            _ => {
-                self.out.extend_from_slice(b"\x1b[");
-                number(&mut self.out, to.y.saturating_add(1));
-                self.out.push(b';');
-                number(&mut self.out, to.x.saturating_add(1));
-                self.out.push(b'H');
-            }
+            _ => move_to(&mut self.out, to),
         }
         self.cursor = Some(to);
     }
@@ -246,6 +253,15 @@ impl Writer {
         self.out.extend_from_slice(END);
         self.out
     }
+}
+
+/// Moves the cursor, from wherever it is.
+pub(super) fn move_to(out: &mut Vec<u8>, to: Position) {
+    out.extend_from_slice(b"\x1b[");
+    number(out, to.y.saturating_add(1));
+    out.push(b';');
+    number(out, to.x.saturating_add(1));
+    out.push(b'H');
 }
 
 fn number(out: &mut Vec<u8>, value: u16) {
