@@ -72,6 +72,7 @@ pub fn palette_color(index: u8) -> Rgb {
 
 impl ColorDepth {
     /// The nearest colour there is.
+    #[inline]
     pub(super) fn ink(self, rgb: Rgb) -> Ink {
         let index = self.index(rgb);
         Ink { rgb: if self == Self::True { rgb } else { palette_color(index) }, index }
@@ -108,6 +109,7 @@ impl ColorDepth {
     }
 
     /// Bytes of the SGR parameters that select `ink`.
+    #[inline]
     pub(super) fn price(self, ink: Ink) -> u32 {
         match self {
             Self::True => 7 + ink.rgb.into_iter().map(digits).sum::<u32>(),
@@ -148,6 +150,7 @@ pub(super) fn luma([red, green, blue]: Rgb) -> u8 {
 }
 
 /// Squared distance.
+#[inline]
 pub(super) fn distance(a: Rgb, b: Rgb) -> u32 {
     a.into_iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(b)).pow(2)).sum()
 }

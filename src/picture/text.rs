@@ -23,7 +23,9 @@ enum Shown {
     Unknown,
     /// A space without colours.
     Blank,
-    Glyph(Cell),
+    /// And the error at which it was last found that nothing better pays: while the error is not much larger,
+    /// there is no need to look again. It shrinks with time, so that a better fit is not missed for long.
+    Glyph(Cell, u32),
 }
 
 /// The cells of one rectangle.
@@ -156,22 +158,30 @@ impl Text {
 
 /// Draws a cell if that is worth its bytes.
 fn draw_cell<M: Fit>(shown: &mut Shown, samples: &[Rgb], at: Position, price: f32, writer: &mut Writer) {
-    let mut choice = match shown {
-        Shown::Glyph(cell) => Choice::stay(M::error(cell, samples)),
-        Shown::Unknown | Shown::Blank => Choice::NONE,
-    };
     let terms = Terms { pen: writer.pen, price, travel: writer.travel(at) };
-    if choice.cost <= (terms.travel + 1) as f32 * price {
-        return;
+    let mut choice = Choice::NONE;
+    if let Shown::Glyph(cell, accepted) = shown {
+        let error = M::error(cell, samples);
+        // The least that could help: to go there and draw a glyph in the colours at hand.
+        let spare = (terms.travel + 4) as f32 * price;
+        if error as f32 <= *accepted as f32 + spare {
+            *accepted -= *accepted / FORGET;
+            return;
+        }
+        choice = Choice::stay(error);
+        *accepted = error;
     }
     M::improve(&mut choice, samples, &terms);
     if let Some(cell) = choice.cell {
         writer.go(at);
         writer.select(&cell);
         writer.put(M::glyph(cell.shape));
-        *shown = Shown::Glyph(cell);
+        *shown = Shown::Glyph(cell, choice.error);
     }
 }
+
+/// What an accepted error loses of itself in each frame, as a divisor.
+const FORGET: u32 = 16;
 
 /// Where in `area`, counted row by row, a position is.
 fn index(area: Rect, at: Position) -> Option<usize> {
