@@ -2,6 +2,7 @@
 
 pub mod assemble;
 pub mod frame;
+pub mod picture;
 pub mod sink;
 pub mod slot;
 pub mod source;
