@@ -1,3 +1,4 @@
-//! Where received pictures go besides the screen.
+//! Where the friend's sound and picture end up.
 
+pub mod wav;
 pub mod y4m;

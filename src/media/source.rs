@@ -21,6 +21,9 @@ mod ivf;
 pub mod schedule;
 pub mod still;
 pub mod testcard;
+pub mod tone;
+pub mod voice;
+pub mod wav;
 pub mod y4m;
 
 use super::frame::VideoFrame;
