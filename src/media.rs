@@ -6,6 +6,7 @@ pub mod device;
 pub mod frame;
 pub mod jitter;
 pub mod level;
+pub mod picture;
 pub mod quiet;
 pub mod resample;
 pub mod sink;

@@ -26,6 +26,12 @@ impl<T> Default for Slot<T> {
     }
 }
 
+impl<T> std::fmt::Debug for Slot<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Slot(dropped: {})", self.dropped())
+    }
+}
+
 impl<T> Slot<T> {
     /// An empty one.
     pub fn new() -> Self {
