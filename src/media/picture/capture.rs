@@ -133,12 +133,11 @@ impl Capture {
     fn lost(&mut self, error: &SourceError, events: &Teller) {
         self.source = None;
         self.encoder.request_key_frame();
-        let pause = match self.retry {
-            Some((_, pause)) => (pause * 2).min(LAST_RETRY),
-            None => {
-                events.tell(PictureEvent::DeviceLost { reason: error.to_string() });
-                FIRST_RETRY
-            }
+        let pause = if let Some((_, pause)) = self.retry {
+            (pause * 2).min(LAST_RETRY)
+        } else {
+            events.tell(PictureEvent::DeviceLost { reason: error.to_string() });
+            FIRST_RETRY
         };
         self.retry = Some((self.shared.now() + pause, pause));
     }

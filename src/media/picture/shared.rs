@@ -1,6 +1,5 @@
 //! What the two threads and the handle on them share: a few switches, the target, and the counters. No lock is
 //! held for longer than a copy.
-#![expect(clippy::disallowed_methods, reason = "I/O: reads the call's clock")]
 
 use super::PictureStats;
 use super::meter::{Freezes, Rate};

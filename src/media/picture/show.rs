@@ -111,9 +111,10 @@ impl Show {
         loop {
             let now = self.shared.now();
             let crowded = self.waiting.len() > MAX_WAITING;
-            let Some((_, unit)) = self.waiting.pop_front_if(|(due, _)| *due <= now || crowded) else {
+            if !self.waiting.front().is_some_and(|(due, _)| *due <= now || crowded) {
                 return;
-            };
+            }
+            let Some((_, unit)) = self.waiting.pop_front() else { return };
             self.show(&unit);
         }
     }
