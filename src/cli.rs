@@ -1,5 +1,6 @@
 //! What can be typed: the clap types, and nothing else. Every flag also has a `P2PCALL_*` variable.
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -133,7 +134,7 @@ pub struct MediaArgs {
     #[arg(long, value_name = "KBIT", env = "P2PCALL_BITRATE", value_parser = clap::value_parser!(u32).range(24..=50_000))]
     pub bitrate: Option<u32>,
     /// You wear headphones: no echo to expect
-    #[arg(long)]
+    #[arg(long, env = "P2PCALL_HEADPHONES", value_parser = FalseyValueParser::new())]
     pub headphones: bool,
 }
 
@@ -148,10 +149,10 @@ pub struct NetworkArgs {
     #[arg(long, value_name = "LINK", env = "P2PCALL_RELAY", value_delimiter = ',', hide_env_values = true)]
     pub relay: Vec<String>,
     /// Neither STUN nor relay: not one packet leaves but to the friend
-    #[arg(long)]
+    #[arg(long, env = "P2PCALL_NO_SERVERS", value_parser = FalseyValueParser::new())]
     pub no_servers: bool,
     /// Use relayed addresses only: hides your address from the friend
-    #[arg(long, conflicts_with = "no_servers")]
+    #[arg(long, conflicts_with = "no_servers", env = "P2PCALL_RELAY_ONLY", value_parser = FalseyValueParser::new())]
     pub relay_only: bool,
     /// Use only this local address (repeat)
     #[arg(long, value_name = "ADDR", env = "P2PCALL_BIND", value_delimiter = ',')]
@@ -171,7 +172,7 @@ pub struct CallArgs {
     #[arg(long, env = "P2PCALL_NAME")]
     pub name: Option<String>,
     /// The classic exchange with any other WebRTC endpoint: a whole session description
-    #[arg(long)]
+    #[arg(long, env = "P2PCALL_SDP", value_parser = FalseyValueParser::new())]
     pub sdp: bool,
     /// How pictures are drawn
     #[arg(long, value_enum, env = "P2PCALL_RENDER")]
@@ -180,19 +181,19 @@ pub struct CallArgs {
     #[arg(long, value_enum, env = "P2PCALL_COLOR")]
     pub color: Option<Color>,
     /// Don't copy the invitation to the clipboard
-    #[arg(long)]
+    #[arg(long, env = "P2PCALL_NO_CLIPBOARD", value_parser = FalseyValueParser::new())]
     pub no_clipboard: bool,
     /// No full-screen display: plain lines on standard output, commands on standard input
-    #[arg(long)]
+    #[arg(long, env = "P2PCALL_HEADLESS", value_parser = FalseyValueParser::new())]
     pub headless: bool,
     /// One JSON object a line on standard output; implies --headless
-    #[arg(long)]
+    #[arg(long, env = "P2PCALL_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
     /// Let in whoever answered without being asked; implied by --headless
-    #[arg(long)]
+    #[arg(long, env = "P2PCALL_AUTO_ACCEPT", value_parser = FalseyValueParser::new())]
     pub auto_accept: bool,
     /// Hang up after so many seconds connected
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", env = "P2PCALL_DURATION")]
     pub duration: Option<f64>,
     /// Give up if not connected by then
     #[arg(long, value_name = "SECONDS", env = "P2PCALL_TIMEOUT")]
@@ -209,7 +210,8 @@ pub struct CallArgs {
 }
 
 /// auto, always or never.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum When {
     /// Where it fits.
     #[default]
@@ -221,7 +223,8 @@ pub enum When {
 }
 
 /// How pictures are drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Render {
     /// The best the terminal is known to draw.
     #[default]
@@ -241,7 +244,8 @@ pub enum Render {
 }
 
 /// How many colours are used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Color {
     /// As many as the terminal says.
     #[default]
@@ -250,9 +254,11 @@ pub enum Color {
     True,
     /// The 256-colour palette.
     #[value(name = "256")]
+    #[serde(rename = "256")]
     Palette,
     /// The 16 named colours.
     #[value(name = "16")]
+    #[serde(rename = "16")]
     Named,
     /// None.
     Never,

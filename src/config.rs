@@ -1,6 +1,10 @@
 //! Finished settings: what was typed, set in the environment and written in the config file, parsed once.
 //! Inside there is nothing left to check. Knows no device and no socket.
 
+pub mod file;
+pub mod link;
+pub mod settle;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,7 +25,7 @@ pub enum VideoChoice {
 }
 
 /// Where the own sound comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum AudioChoice {
     /// The default microphone if there is one, else nothing.
     Default,
@@ -29,6 +33,8 @@ pub enum AudioChoice {
     Microphone(Option<String>),
     /// A tone.
     Tone,
+    /// The demo's synthetic voice; 0 to 1 is how high it speaks.
+    Voice(f32),
     /// A WAV file.
     File(PathBuf),
     /// No sound.
@@ -49,7 +55,7 @@ pub enum SpeakerChoice {
 }
 
 /// Sound and picture.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MediaConfig {
     /// The own picture.
     pub video: VideoChoice,

@@ -2,7 +2,7 @@
 //! `--json` share. Serialised as the command line's contract wants it. Knows no screen and no network.
 
 use crate::media::frame::MediaKind;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// Something the call did or saw.
@@ -166,7 +166,7 @@ pub enum EndReason {
 }
 
 /// Candidate kinds, best first (RFC 8445 §5.1.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PathKind {
     /// An address of the machine itself.

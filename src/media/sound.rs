@@ -31,6 +31,7 @@ use crate::media::sink::speaker::Speaker;
 use crate::media::sink::wav::WavSink;
 use crate::media::source::microphone::Microphone;
 use crate::media::source::tone::Tone;
+use crate::media::source::voice::Voice;
 use crate::media::source::wav::WavSource;
 use capture::{Capture, Source};
 use events::Teller;
@@ -52,7 +53,7 @@ const EVENTS: usize = 64;
 const FIND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What sounds where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SoundConfig {
     /// Own sound.
     pub source: AudioChoice,
@@ -183,6 +184,7 @@ fn open_source(choice: AudioChoice, shared: &Shared, events: &Teller) -> Result<
     match choice {
         AudioChoice::None => Ok(None),
         AudioChoice::Tone => Ok(Some(Source::Tone(Tone::new()))),
+        AudioChoice::Voice(pitch) => Ok(Some(Source::Voice(Box::new(Voice::new(pitch))))),
         AudioChoice::File(path) => match WavSource::open(&path) {
             Ok(wav) => Ok(Some(Source::Wav(Box::new(wav)))),
             Err(error) => Err(Failure::new(

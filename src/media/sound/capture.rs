@@ -8,6 +8,7 @@ use crate::media::frame::{Codec, EncodedFrame, FRAME_DURATION, FRAME_SAMPLES};
 use crate::media::level::{Loudness, SilenceChange};
 use crate::media::source::microphone::Microphone;
 use crate::media::source::tone::Tone;
+use crate::media::source::voice::Voice;
 use crate::media::source::wav::WavSource;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub(super) enum Source {
     /// Paced by the clock.
     Tone(Tone),
     /// Paced by the clock.
+    Voice(Box<Voice>),
+    /// Paced by the clock.
     Wav(Box<WavSource>),
     /// Paced by the device.
     Microphone(Box<Microphone>),
@@ -32,7 +35,7 @@ pub(super) enum Source {
 impl Source {
     fn drive(&mut self, quiet: bool) -> Drive {
         match self {
-            Self::Tone(_) | Self::Wav(_) => Drive::Clock,
+            Self::Tone(_) | Self::Voice(_) | Self::Wav(_) => Drive::Clock,
             Self::Microphone(microphone) => Drive::Device { ready: microphone.poll(), quiet },
         }
     }
@@ -40,6 +43,7 @@ impl Source {
     fn fill(&mut self, frame: &mut [f32; FRAME_SAMPLES]) -> Option<SilenceChange> {
         match self {
             Self::Tone(tone) => tone.fill(frame),
+            Self::Voice(voice) => voice.fill(frame),
             Self::Wav(wav) => wav.fill(frame),
             Self::Microphone(microphone) => return microphone.take(frame),
         }
@@ -48,7 +52,7 @@ impl Source {
 
     fn name(&self) -> &str {
         match self {
-            Self::Tone(_) | Self::Wav(_) => "",
+            Self::Tone(_) | Self::Voice(_) | Self::Wav(_) => "",
             Self::Microphone(microphone) => microphone.name(),
         }
     }
@@ -56,7 +60,7 @@ impl Source {
     /// Whether sound comes from it at all.
     fn is_there(&self) -> bool {
         match self {
-            Self::Tone(_) | Self::Wav(_) => true,
+            Self::Tone(_) | Self::Voice(_) | Self::Wav(_) => true,
             Self::Microphone(microphone) => microphone.is_open(),
         }
     }
