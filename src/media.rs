@@ -7,6 +7,7 @@ pub mod frame;
 pub mod jitter;
 pub mod level;
 pub mod quiet;
+pub mod rehearsal;
 pub mod resample;
 pub mod sink;
 pub mod slot;
