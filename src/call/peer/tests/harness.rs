@@ -84,7 +84,10 @@ impl PacketPort for TestPort {
         let count = self.sent.fetch_add(1, Ordering::Relaxed) + 1;
         // RTP and RTCP by their first byte (RFC 7983 §7).
         let media = packet.first().is_some_and(|first| (128..192).contains(first));
-        if (media || self.lose_all_kinds) && self.lose_every > 0 && dice(count) % self.lose_every == 0 {
+        if (media || self.lose_all_kinds)
+            && self.lose_every > 0
+            && dice(count).is_multiple_of(self.lose_every)
+        {
             return Poll::Ready(Ok(()));
         }
         if self.mute && packet.first().is_some_and(|first| *first >= 4) {
