@@ -38,12 +38,13 @@ const FRAME: i64 = 20_000;
 /// Delay above the target that is let be: a frame, which the phase of the pulls may cost, and a little.
 const EXCESS: i64 = FRAME + 5_000;
 /// Excess that is cut off at once: there was a stall, and what it piled up is stale.
-const STALE: i64 = 250_000;
+const STALE: i64 = 150_000;
 /// How short of the target the delay may fall by skipping what was lost.
 const SHORT: i64 = 5_000;
-/// Pulls (of 20 ms) that excess must last before two frames are merged: in a pause, and in speech.
-const PATIENCE_QUIET: u32 = 10;
-const PATIENCE_SPEECH: u32 = 25;
+/// Pulls (of 20 ms) that the least excess must last before two frames are merged: in a pause, and in speech.
+/// The more excess there is, the fewer.
+const PATIENCE_QUIET: i64 = 10;
+const PATIENCE_SPEECH: i64 = 25;
 
 /// What to do for the next stretch of sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +123,7 @@ pub struct JitterBuffer {
     /// Samples invented since the last packet was played.
     invented: usize,
     /// Pulls in a row with too much delay.
-    excess_for: u32,
+    excess_for: i64,
     stats: JitterStats,
     /// Moving mean of the wait, microseconds.
     wait: Option<i64>,
@@ -223,7 +224,8 @@ impl JitterBuffer {
         }
         let Some((timestamp, slot)) = self.slots.pop_first() else { return self.starve() };
         let payload = self.played(now, timestamp, &slot);
-        if self.excess_for < if quiet { PATIENCE_QUIET } else { PATIENCE_SPEECH } {
+        let patience = if quiet { PATIENCE_QUIET } else { PATIENCE_SPEECH };
+        if self.excess_for * excess < patience * EXCESS {
             return Playout::Decode(payload);
         }
         let follows = self.slots.first_key_value().is_some_and(|(next, next_slot)| {

@@ -149,7 +149,7 @@ mod tests {
     fn nothing_reads_as_the_floor() {
         for samples in [&[][..], &[0.0; 100], &[f32::NAN, f32::INFINITY]] {
             let loudness = Loudness::of(samples);
-            assert_eq!((loudness.rms_dbfs, loudness.peak_dbfs), (FLOOR_DBFS, FLOOR_DBFS));
+            assert_eq!(loudness, Loudness::SILENCE);
             assert!(loudness.is_quiet());
         }
     }
@@ -161,8 +161,8 @@ mod tests {
         let recording = Recording::of(&samples, 960);
         assert!((recording.noise_floor_dbfs + 60.0).abs() < 1.0, "{recording:?}");
         assert!((recording.speech_dbfs + 14.0).abs() < 1.0, "{recording:?}");
-        assert!(recording.clipped == 0.0 && Recording::of(&[1.0; 10], 5).clipped == 1.0);
-        assert_eq!(Recording::of(&[], 960).noise_floor_dbfs, FLOOR_DBFS);
+        assert!(recording.clipped < 1e-6 && Recording::of(&[1.0; 10], 5).clipped > 0.99);
+        assert!(Recording::of(&[], 960).noise_floor_dbfs <= FLOOR_DBFS);
     }
 
     #[test]

@@ -18,25 +18,30 @@ mod player;
 mod playout;
 mod shared;
 
-pub use events::{DeviceKind, SoundEvent};
+pub use crate::media::device::DeviceKind;
+pub use events::SoundEvent;
 pub use shared::Levels;
 
 use crate::config::{AudioChoice, SpeakerChoice};
 use crate::error::{Exit, Failure};
+use crate::media::device::{self, DeviceError};
 use crate::media::frame::{EncodedFrame, MediaPacket};
 use crate::media::jitter::JitterStats;
+use crate::media::sink::speaker::Speaker;
 use crate::media::sink::wav::WavSink;
+use crate::media::source::microphone::Microphone;
 use crate::media::source::tone::Tone;
 use crate::media::source::voice::Voice;
 use crate::media::source::wav::WavSource;
 use capture::{Capture, Source};
+use events::Teller;
 use playout::{Playing, Sink};
 use shared::Shared;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// Packets that wait for the playout thread, which looks every few milliseconds. When full, the packet is
@@ -44,6 +49,8 @@ use tokio::sync::mpsc;
 const PACKETS: usize = 256;
 /// Events that wait to be read. When full, an event is dropped: nobody is reading.
 const EVENTS: usize = 64;
+/// How long a device asked for by name is looked for at the start.
+const FIND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What sounds where.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,12 +102,14 @@ impl Sound {
     ) -> Result<(Self, mpsc::Receiver<SoundEvent>), Failure> {
         let (events, events_out) = mpsc::channel(EVENTS);
         let shared = Arc::new(Shared::new(config.bitrate, started));
-        let source = open_source(config.source)?;
-        let sink = open_sink(config.sink)?;
+        let events = Teller(events);
+        let source = open_source(config.source, &shared, &events)?;
+        let sink = open_sink(config.sink, &shared, &events)?;
         let (packets, packets_in) = sync_channel(PACKETS);
         let mut sound = Self { shared: Arc::clone(&shared), packets, threads: Vec::new() };
         if let Some(source) = source {
-            let capture = Capture::new(source, Arc::clone(&shared), frames_out).map_err(no_codec)?;
+            let capture =
+                Capture::new(source, Arc::clone(&shared), frames_out, events.clone()).map_err(no_codec)?;
             sound.spawn("sound-capture", move || capture.run())?;
         }
         let playing = Playing::new(sink, shared, packets_in, events).map_err(no_codec)?;
@@ -147,9 +156,8 @@ impl Sound {
     }
 
     fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(|error| {
-            Failure::new(Exit::Failure, "no_thread", format!("no thread for the sound: {error}"), "")
-        })?;
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
+        let thread = thread.map_err(|error| no_thread(&error))?;
         self.threads.push(thread);
         Ok(())
     }
@@ -166,31 +174,69 @@ impl Drop for Sound {
     }
 }
 
-fn open_source(choice: AudioChoice) -> Result<Option<Source>, Failure> {
-    Ok(match choice {
-        AudioChoice::None | AudioChoice::Default | AudioChoice::Microphone(_) => None,
-        AudioChoice::Tone => Some(Source::Tone(Tone::new())),
-        AudioChoice::Voice(pitch) => Some(Source::Voice(Box::new(Voice::new(pitch)))),
-        AudioChoice::File(path) => Some(Source::Wav(Box::new(WavSource::open(&path).map_err(|error| {
-            let message = format!("cannot play {}: {error}", path.display());
-            Failure::new(
+fn open_source(choice: AudioChoice, shared: &Shared, events: &Teller) -> Result<Option<Source>, Failure> {
+    let microphone = |wanted| {
+        let (overruns, events) = (Arc::clone(&shared.overruns), events.clone());
+        let tell = move |change| events.device(DeviceKind::Microphone, change);
+        let microphone = Microphone::start(wanted, overruns, tell).map_err(|error| no_thread(&error))?;
+        Ok(Some(Source::Microphone(Box::new(microphone))))
+    };
+    match choice {
+        AudioChoice::None => Ok(None),
+        AudioChoice::Tone => Ok(Some(Source::Tone(Tone::new()))),
+        AudioChoice::Voice(pitch) => Ok(Some(Source::Voice(Box::new(Voice::new(pitch))))),
+        AudioChoice::File(path) => match WavSource::open(&path) {
+            Ok(wav) => Ok(Some(Source::Wav(Box::new(wav)))),
+            Err(error) => Err(Failure::new(
                 Exit::Failure,
                 "audio_file",
-                message,
+                format!("cannot play {}: {error}", path.display()),
                 "Give a WAV file: PCM of 8 to 32 bits, or float.",
-            )
-        })?))),
-    })
+            )),
+        },
+        AudioChoice::Default => microphone(None),
+        AudioChoice::Microphone(wanted) => {
+            must_be_there(DeviceKind::Microphone, wanted.clone())?;
+            microphone(wanted)
+        }
+    }
 }
 
-fn open_sink(choice: SpeakerChoice) -> Result<Sink, Failure> {
-    Ok(match choice {
-        SpeakerChoice::None | SpeakerChoice::Default | SpeakerChoice::Named(_) => Sink::Nowhere,
-        SpeakerChoice::File(path) => Sink::Wav(WavSink::create(&path).map_err(|error| {
+fn open_sink(choice: SpeakerChoice, shared: &Shared, events: &Teller) -> Result<Sink, Failure> {
+    let speaker = |wanted| {
+        let (underruns, events) = (Arc::clone(&shared.underruns), events.clone());
+        let tell = move |change| events.device(DeviceKind::Speaker, change);
+        let speaker = Speaker::start(wanted, underruns, tell).map_err(|error| no_thread(&error))?;
+        Ok(Sink::Speaker(Box::new(speaker)))
+    };
+    match choice {
+        SpeakerChoice::None => Ok(Sink::Nowhere),
+        SpeakerChoice::File(path) => WavSink::create(&path).map(Sink::Wav).map_err(|error| {
             let message = format!("cannot write {}: {error}", path.display());
             Failure::new(Exit::Failure, "speaker_file", message, "Choose a place where you may write.")
-        })?),
-    })
+        }),
+        SpeakerChoice::Default => speaker(None),
+        SpeakerChoice::Named(wanted) => {
+            must_be_there(DeviceKind::Speaker, Some(wanted.clone()))?;
+            speaker(Some(wanted))
+        }
+    }
+}
+
+/// A device asked for by name must be there at the start. A sound server that hangs is not waited for.
+pub(super) fn must_be_there(kind: DeviceKind, wanted: Option<String>) -> Result<(), Failure> {
+    let (found, result) = sync_channel(1);
+    let look = move || {
+        // Fails when it took too long: nobody waits any more.
+        let _late = found.send(device::find(kind, wanted.as_deref()).map(drop));
+    };
+    std::thread::Builder::new().name("find-device".into()).spawn(look).map_err(|error| no_thread(&error))?;
+    let found = result.recv_timeout(FIND_TIMEOUT).unwrap_or(Err(DeviceError::NoSystem));
+    found.map_err(|error| error.failure(kind))
+}
+
+fn no_thread(error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Failure, "no_thread", format!("no thread for the sound: {error}"), "")
 }
 
 fn no_codec(error: crate::media::audio::OpusError) -> Failure {

@@ -63,7 +63,7 @@ impl<G: Glyphs> Blocks<G> {
             return;
         }
         let set = Group::of(samples, |bit| shape >> bit & 1 == 1);
-        let rest = Group::of(samples, |bit| shape >> bit & 1 == 0);
+        let rest = all.without(&set);
         for (shape, on, off) in [(shape, set, rest), (!shape & Self::FULL, rest, set)] {
             for fore in [Some(pen.depth.ink(on.mean())), pen.fore] {
                 for back in [Some(pen.depth.ink(off.mean())), pen.back] {
@@ -84,6 +84,7 @@ impl<G: Glyphs> Fit for Blocks<G> {
         G::glyph(shape)
     }
 
+    #[inline]
     fn error(cell: &Cell, samples: &[Rgb]) -> u32 {
         let [back, fore] = [cell.back, cell.fore].map(|ink| ink.unwrap_or(Ink::DARK).rgb);
         let shown = |bit: usize| if cell.shape >> bit & 1 == 1 { fore } else { back };
@@ -92,7 +93,7 @@ impl<G: Glyphs> Fit for Blocks<G> {
 
     fn improve(choice: &mut Choice, samples: &[Rgb], terms: &Terms) {
         Self::with_pen(choice, samples, terms);
-        let least = terms.travel + 1 + terms.pen.depth.cheapest_change();
+        let least = terms.travel + 1 + terms.pen.depth.usual_change();
         if terms.pen.depth != ColorDepth::Never && choice.cost > least as f32 * terms.price {
             Self::with_new(choice, samples, terms);
         }
@@ -108,6 +109,7 @@ struct Group {
 }
 
 impl Group {
+    #[inline]
     fn of(samples: &[Rgb], member: impl Fn(usize) -> bool) -> Self {
         let mut group = Self { count: 0, sum: [0; 3], squares: 0 };
         for (_, sample) in samples.iter().enumerate().filter(|(bit, _)| member(*bit)) {
@@ -118,6 +120,16 @@ impl Group {
             }
         }
         group
+    }
+
+    fn without(&self, part: &Self) -> Self {
+        let [red, green, blue] = self.sum;
+        let [part_red, part_green, part_blue] = part.sum;
+        Self {
+            count: self.count - part.count,
+            sum: [red - part_red, green - part_green, blue - part_blue],
+            squares: self.squares - part.squares,
+        }
     }
 
     fn mean(&self) -> Rgb {

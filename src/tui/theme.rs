@@ -62,13 +62,12 @@ impl Look {
         let colors = match asked {
             cli::Color::True => Colors::True,
             cli::Color::Palette => Colors::Palette,
-            cli::Color::Named => Colors::Named,
             cli::Color::Never => Colors::None,
             cli::Color::Auto if value("NO_COLOR").is_some() || term == "dumb" => Colors::None,
             cli::Color::Auto if colorterm == "truecolor" || colorterm == "24bit" => Colors::True,
             cli::Color::Auto if term.contains("direct") || term.contains("kitty") => Colors::True,
             cli::Color::Auto if term.contains("256color") => Colors::Palette,
-            cli::Color::Auto => Colors::Named,
+            cli::Color::Named | cli::Color::Auto => Colors::Named,
         };
         Self { colors, utf8 }
     }

@@ -84,7 +84,9 @@ pub fn pictures(model: &Model, area: Rect) -> Vec<PictureArea> {
     let mut areas =
         if model.role == Role::Demo { demo::pictures(model, area) } else { call::pictures(model, area) };
     if let Some(popup) = popup(model, area) {
-        areas.iter_mut().for_each(|picture| picture.holes.push(popup));
+        for picture in &mut areas {
+            picture.holes.push(popup);
+        }
     }
     areas
 }

@@ -188,7 +188,15 @@ impl AsyncUdpSocket for StandIn {
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
         let path = (self.index, transmit.destination);
         let relayed = self.port.kind() == PathKind::Relay;
-        let verdict = locked(&self.wire.checks).outbound(self.wire.now(), path, relayed, transmit.contents);
+        let (verdict, precious) = {
+            let mut checks = locked(&self.wire.checks);
+            let verdict = checks.outbound(self.wire.now(), path, relayed, transmit.contents);
+            (verdict, checks.is_precious(transmit.contents))
+        };
+        if precious {
+            // A copy that does not leave was only a copy.
+            let _ = self.port.poll_send(cx, transmit.destination, transmit.contents);
+        }
         match verdict {
             Outbound::Hold => return Poll::Ready(Ok(transmit.contents.len())),
             Outbound::Send => {}
@@ -257,14 +265,26 @@ impl PortRuntime {
     }
 }
 
-/// The tasks of a stack, stopped when this goes.
+/// The tasks of a stack, and those that help it, stopped when this goes.
 pub(super) struct Tasks(Arc<Mutex<Vec<AbortHandle>>>);
 
-impl Drop for Tasks {
-    fn drop(&mut self) {
+impl Tasks {
+    /// Starts one more.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        locked(&self.0).push(tokio::spawn(task).abort_handle());
+    }
+
+    /// Stops all.
+    pub(super) fn stop(&self) {
         for task in locked(&self.0).drain(..) {
             task.abort();
         }
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

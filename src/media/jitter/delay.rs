@@ -6,9 +6,10 @@ use std::time::Duration;
 const WINDOW: usize = 500;
 /// The fraction of packets that should be there in time; FEC and invention cover the rest.
 const IN_TIME: f64 = 0.98;
-/// FEC travels in the next packet, a frame later: for it to be of use, that one must be there already. The
-/// rest is for the unevenness of the clock that pulls.
-const MARGIN: i64 = 24_000;
+/// For the unevenness of the clock that pulls.
+const MARGIN: i64 = 10_000;
+/// FEC travels in the next packet, a frame later: for it to be of use, that one must be there already.
+const ROOM_FOR_FEC: i64 = 24_000;
 /// Longer delays than this are worse than the gaps they avoid.
 const MAX_TARGET: i64 = 500_000;
 
@@ -53,7 +54,7 @@ impl DelayWindow {
 
     /// The delay to aim at.
     pub(super) fn target(&self) -> i64 {
-        (self.spread + MARGIN).min(MAX_TARGET)
+        (self.spread + MARGIN).clamp(ROOM_FOR_FEC, MAX_TARGET)
     }
 
     /// The delay of a frame if it is played `now`: since when the quickest packet would have brought it.

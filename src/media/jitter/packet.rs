@@ -8,10 +8,13 @@ pub(super) fn duration(payload: &[u8]) -> Option<usize> {
     let toc = *payload.first()?;
     let config = toc >> 3;
     // RFC 6716 §3.1, table 2.
-    let frame = match config {
-        0..12 => [480, 960, 1920, 2880][usize::from(config & 3)],
-        12..16 => [480, 960][usize::from(config & 1)],
-        _ => [120, 240, 480, 960][usize::from(config & 3)],
+    let frame = match (config, config & 3) {
+        (16.., 0) => 120,
+        (16.., 1) => 240,
+        (0..12, 0) | (12..16, 0 | 2) | (16.., 2) => 480,
+        (0..12, 2) => 1920,
+        (0..12, 3) => 2880,
+        _ => 960,
     };
     let frames = match toc & 3 {
         0 => 1,

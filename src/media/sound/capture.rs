@@ -1,10 +1,12 @@
 //! The capture thread: every 20 ms one frame from the source, muted or not, measured, encoded, handed on.
 
+use super::events::{SoundEvent, Teller};
 use super::pace::{Drive, Pacer, Step};
 use super::shared::Shared;
 use crate::media::audio::{Encoder, OpusError};
 use crate::media::frame::{Codec, EncodedFrame, FRAME_DURATION, FRAME_SAMPLES};
-use crate::media::level::{FLOOR_DBFS, Loudness};
+use crate::media::level::{Loudness, SilenceChange};
+use crate::media::source::microphone::Microphone;
 use crate::media::source::tone::Tone;
 use crate::media::source::voice::Voice;
 use crate::media::source::wav::WavSource;
@@ -26,20 +28,40 @@ pub(super) enum Source {
     Voice(Box<Voice>),
     /// Paced by the clock.
     Wav(Box<WavSource>),
+    /// Paced by the device.
+    Microphone(Box<Microphone>),
 }
 
 impl Source {
-    fn drive(&mut self, _quiet: bool) -> Drive {
+    fn drive(&mut self, quiet: bool) -> Drive {
         match self {
             Self::Tone(_) | Self::Voice(_) | Self::Wav(_) => Drive::Clock,
+            Self::Microphone(microphone) => Drive::Device { ready: microphone.poll(), quiet },
         }
     }
 
-    fn fill(&mut self, frame: &mut [f32; FRAME_SAMPLES]) {
+    fn fill(&mut self, frame: &mut [f32; FRAME_SAMPLES]) -> Option<SilenceChange> {
         match self {
             Self::Tone(tone) => tone.fill(frame),
             Self::Voice(voice) => voice.fill(frame),
             Self::Wav(wav) => wav.fill(frame),
+            Self::Microphone(microphone) => return microphone.take(frame),
+        }
+        None
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Tone(_) | Self::Voice(_) | Self::Wav(_) => "",
+            Self::Microphone(microphone) => microphone.name(),
+        }
+    }
+
+    /// Whether sound comes from it at all.
+    fn is_there(&self) -> bool {
+        match self {
+            Self::Tone(_) | Self::Voice(_) | Self::Wav(_) => true,
+            Self::Microphone(microphone) => microphone.is_open(),
         }
     }
 }
@@ -54,6 +76,7 @@ pub(super) struct Capture {
     expected_loss: f32,
     shared: Arc<Shared>,
     frames_out: Sender<EncodedFrame>,
+    events: Teller,
     quiet: bool,
 }
 
@@ -62,9 +85,11 @@ impl Capture {
         source: Source,
         shared: Arc<Shared>,
         frames_out: Sender<EncodedFrame>,
+        events: Teller,
     ) -> Result<Self, OpusError> {
         let encoder = Encoder::new()?;
-        Ok(Self { source, encoder, bitrate: 0, expected_loss: f32::NAN, shared, frames_out, quiet: true })
+        let expected_loss = f32::NAN;
+        Ok(Self { source, encoder, bitrate: 0, expected_loss, shared, frames_out, events, quiet: true })
     }
 
     /// Runs until the sound ends.
@@ -75,27 +100,37 @@ impl Capture {
             let drive = self.source.drive(self.quiet);
             match pacer.step(self.shared.now(), drive) {
                 Step::Wait(wait) => std::thread::sleep(wait.min(NAP)),
-                Step::Drop => self.source.fill(&mut frame),
+                Step::Drop => self.fill(&mut frame),
                 Step::Send(at) => {
-                    self.source.fill(&mut frame);
-                    self.send(&mut frame, at, true);
+                    self.fill(&mut frame);
+                    self.send(&mut frame, at);
                 }
                 Step::SendSilence(at) => {
                     frame.fill(0.0);
-                    self.send(&mut frame, at, false);
+                    self.send(&mut frame, at);
                 }
             }
         }
     }
 
-    /// Encodes a frame and hands it on. `live`: it came from the source.
-    fn send(&mut self, frame: &mut [f32; FRAME_SAMPLES], at: Duration, live: bool) {
+    fn fill(&mut self, frame: &mut [f32; FRAME_SAMPLES]) {
+        match self.source.fill(frame) {
+            Some(SilenceChange::Began) => {
+                self.events.tell(SoundEvent::Silence { name: self.source.name().to_owned() });
+            }
+            Some(SilenceChange::Ended) => self.events.tell(SoundEvent::SilenceEnded),
+            None => {}
+        }
+    }
+
+    /// Encodes a frame and hands it on.
+    fn send(&mut self, frame: &mut [f32; FRAME_SAMPLES], at: Duration) {
         if self.shared.muted.load(Ordering::Relaxed) {
             frame.fill(0.0);
         }
         let loudness = Loudness::of(frame);
         self.quiet = loudness.is_quiet();
-        let level = if live { loudness.rms_dbfs.max(FLOOR_DBFS) } else { f32::NAN };
+        let level = if self.source.is_there() { loudness.rms_dbfs } else { f32::NAN };
         self.shared.input_level.store(level);
         if let Err(error) = self.adjust() {
             log::warn!("the sound encoder refuses a setting: {error}");

@@ -1,30 +1,16 @@
 //! What the sound has to tell a person, and how it is said. Knows no device.
 
 use crate::call::event::Notice;
+use crate::media::device::DeviceKind;
+use crate::media::device::keeper::DeviceChange;
 use std::time::Duration;
+use tokio::sync::mpsc::Sender;
 
-/// The two kinds of device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeviceKind {
-    /// Captures.
-    Microphone,
-    /// Plays.
-    Speaker,
-}
-
-impl DeviceKind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Microphone => "microphone",
-            Self::Speaker => "speaker",
-        }
-    }
-
-    fn meanwhile(self) -> &'static str {
-        match self {
-            Self::Microphone => "silence is sent meanwhile",
-            Self::Speaker => "nothing is heard meanwhile",
-        }
+/// What goes on meanwhile, without it.
+fn meanwhile(kind: DeviceKind) -> &'static str {
+    match kind {
+        DeviceKind::Microphone => "silence is sent meanwhile",
+        DeviceKind::Speaker => "nothing is heard meanwhile",
     }
 }
 
@@ -71,18 +57,39 @@ pub enum SoundEvent {
     },
 }
 
+/// Where events go. Never waits: an event that nobody takes is dropped.
+#[derive(Debug, Clone)]
+pub(super) struct Teller(pub(super) Sender<SoundEvent>);
+
+impl Teller {
+    pub(super) fn tell(&self, event: SoundEvent) {
+        if let Err(error) = self.0.try_send(event) {
+            log::debug!("nobody takes the sound's events: {error}");
+        }
+    }
+
+    /// What happened to a device.
+    pub(super) fn device(&self, kind: DeviceKind, change: DeviceChange) {
+        self.tell(match change {
+            DeviceChange::Missing(error) => SoundEvent::DeviceMissing { kind, reason: error.to_string() },
+            DeviceChange::Lost { name } => SoundEvent::DeviceLost { kind, name },
+            DeviceChange::Back { name } => SoundEvent::DeviceBack { kind, name },
+        });
+    }
+}
+
 impl SoundEvent {
     /// How it is said to a person; `None` for what is not a warning.
     pub fn notice(&self) -> Option<Notice> {
         let (code, message, help) = match self {
             Self::DeviceMissing { kind: kind @ DeviceKind::Microphone, reason } => (
                 "no_microphone",
-                format!("no microphone: {reason}; {}", kind.meanwhile()),
+                format!("no microphone: {reason}; {}", meanwhile(*kind)),
                 "`p2pcall devices` lists what there is; it is used as soon as it is plugged in.",
             ),
             Self::DeviceMissing { kind: kind @ DeviceKind::Speaker, reason } => (
                 "no_speaker",
-                format!("no speaker: {reason}; {}", kind.meanwhile()),
+                format!("no speaker: {reason}; {}", meanwhile(*kind)),
                 "`p2pcall devices` lists what there is; it is used as soon as it is plugged in.",
             ),
             Self::DeviceLost { kind, name } => (
@@ -90,7 +97,7 @@ impl SoundEvent {
                     DeviceKind::Microphone => "microphone_lost",
                     DeviceKind::Speaker => "speaker_lost",
                 },
-                format!("the {} \"{}\" is gone; {}", kind.name(), printable(name), kind.meanwhile()),
+                format!("the {} \"{}\" is gone; {}", kind.name(), printable(name), meanwhile(*kind)),
                 "Plug it in again, or choose another default in the system's sound settings.",
             ),
             Self::DeviceBack { .. } | Self::SilenceEnded | Self::FirstRemoteFrame { .. } => return None,

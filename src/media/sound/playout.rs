@@ -1,18 +1,18 @@
 //! The playout thread: whenever 20 ms more are wanted, by the speaker or by the clock, takes them from the
 //! player and hands them to the sink.
 
-use super::events::SoundEvent;
+use super::events::{SoundEvent, Teller};
 use super::player::Player;
 use super::shared::Shared;
 use crate::media::audio::OpusError;
 use crate::media::frame::{FRAME_DURATION, FRAME_SAMPLES, MediaPacket};
 use crate::media::level::Loudness;
+use crate::media::sink::speaker::{Speaker, Want};
 use crate::media::sink::wav::WavSink;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
-use tokio::sync::mpsc::Sender;
 
 /// A sink on the clock that is further behind (a suspended process) writes silence for the time it missed.
 const STALL: Duration = Duration::from_millis(500);
@@ -24,6 +24,8 @@ pub(super) enum Sink {
     Nowhere,
     /// Paced by the clock.
     Wav(WavSink),
+    /// Paced by the device, and by the clock while there is none.
+    Speaker(Box<Speaker>),
 }
 
 /// What the sink wants now.
@@ -41,7 +43,7 @@ pub(super) struct Playing {
     player: Player,
     shared: Arc<Shared>,
     packets: Receiver<MediaPacket>,
-    events: Sender<SoundEvent>,
+    events: Teller,
     reference: Option<rtrb::Producer<f32>>,
     /// When the next frame is due, where the clock paces.
     due: Duration,
@@ -53,7 +55,7 @@ impl Playing {
         sink: Sink,
         shared: Arc<Shared>,
         packets: Receiver<MediaPacket>,
-        events: Sender<SoundEvent>,
+        events: Teller,
     ) -> Result<Self, OpusError> {
         let (reference, due) = (shared.take_reference_end(), shared.now());
         let player = Player::new()?;
@@ -83,6 +85,18 @@ impl Playing {
     /// What the sink wants. Where the clock paces, a frame is pulled as of the time it was due: how late the
     /// thread woke says nothing about the network.
     fn demand(&mut self, now: Duration) -> Demand {
+        if let Sink::Speaker(speaker) = &mut self.sink {
+            let want = speaker.want(now);
+            if want != Want::Absent {
+                // Should the device go, the clock takes over from here.
+                self.due = now + FRAME_DURATION;
+            }
+            match want {
+                Want::Frame => return Demand::Frame(now),
+                Want::Nothing(wait) => return Demand::Nothing(wait),
+                Want::Absent => {}
+            }
+        }
         if let Some(wait) = self.due.checked_sub(now).filter(|wait| !wait.is_zero()) {
             return Demand::Nothing(wait.min(FRAME_DURATION));
         }
@@ -100,7 +114,7 @@ impl Playing {
         self.shared.set_jitter(self.player.stats());
         if self.player.heard() && !self.told_first {
             self.told_first = true;
-            self.tell(SoundEvent::FirstRemoteFrame { at: now });
+            self.events.tell(SoundEvent::FirstRemoteFrame { at: now });
         }
         if let Some(reference) = &mut self.reference
             && self.shared.reference_taken.load(Ordering::Relaxed)
@@ -111,16 +125,15 @@ impl Playing {
     }
 
     fn play(&mut self, frame: &[f32; FRAME_SAMPLES]) {
-        let Sink::Wav(file) = &mut self.sink else { return };
-        if let Err(error) = file.write(frame) {
-            self.sink = Sink::Nowhere;
-            self.tell(SoundEvent::FileFailed { reason: error.to_string() });
-        }
-    }
-
-    fn tell(&self, event: SoundEvent) {
-        if let Err(error) = self.events.try_send(event) {
-            log::debug!("nobody takes the sound's events: {error}");
+        match &mut self.sink {
+            Sink::Nowhere => {}
+            Sink::Speaker(speaker) => speaker.play(frame),
+            Sink::Wav(file) => {
+                if let Err(error) = file.write(frame) {
+                    self.sink = Sink::Nowhere;
+                    self.events.tell(SoundEvent::FileFailed { reason: error.to_string() });
+                }
+            }
         }
     }
 }

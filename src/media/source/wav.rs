@@ -214,7 +214,7 @@ mod tests {
             bits_per_sample: 24,
             sample_format: SampleFormat::Int,
         };
-        let path = write("cut", spec, 1, |t| t.sin());
+        let path = write("cut", spec, 1, f64::sin);
         let whole = std::fs::read(&path).unwrap();
         for cut in (0..80).chain([1000, 1001, 5000]) {
             std::fs::write(&path, &whole[..cut]).unwrap();

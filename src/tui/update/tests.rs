@@ -44,7 +44,7 @@ impl Bench {
 
     fn connected(role: Role) -> Self {
         let mut bench = Self::new(role);
-        bench.model.auto_accept = true;
+        bench.model.options.auto_accept = true;
         bench.state(CallState::Answered);
         bench.state(CallState::Connected);
         bench
@@ -79,7 +79,7 @@ fn a_code_is_shown_and_its_invitation_copied() {
 #[test]
 fn without_a_clipboard_nothing_is_copied_and_the_key_says_so() {
     let mut bench = Bench::new(Role::Offer);
-    bench.model.clipboard = false;
+    bench.model.options.clipboard = false;
     assert_eq!(bench.send(Msg::Code(offer(), Share::default())), vec![]);
     assert_eq!(bench.key(KeyCode::Char('c')), vec![]);
     assert_eq!(bench.model.copied, Some((CopyWhat::Invitation, Copied::Off)));
@@ -104,7 +104,7 @@ fn who_answers_an_offer_is_let_in_only_by_a_key() {
 #[test]
 fn auto_accept_and_the_answerer_are_not_asked() {
     let mut bench = Bench::new(Role::Offer);
-    bench.model.auto_accept = true;
+    bench.model.options.auto_accept = true;
     bench.state(CallState::Answered);
     assert_eq!(bench.model.screen, Screen::Joining);
     let mut bench = Bench::new(Role::Answer);
@@ -183,9 +183,9 @@ fn escape_closes_one_thing_at_a_time() {
     bench.key(KeyCode::Char('d'));
     bench.key(KeyCode::Char('?'));
     bench.key(KeyCode::Esc);
-    assert_eq!((&bench.model.layer, bench.model.diagnostics), (&Layer::None, true));
+    assert_eq!((&bench.model.layer, bench.model.panes.diagnostics), (&Layer::None, true));
     bench.key(KeyCode::Esc);
-    assert!(!bench.model.diagnostics);
+    assert!(!bench.model.panes.diagnostics);
     bench.key(KeyCode::Esc);
     assert_eq!(bench.model.screen, Screen::Call);
 }

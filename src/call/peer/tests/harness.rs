@@ -14,7 +14,13 @@ use tokio::time::timeout;
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A port over a real socket: host or, as far as the peer can tell, relay; it may lose every nth packet.
+/// The same throws in every run (a linear congruential generator, Knuth's constants).
+fn dice(nth: u64) -> u64 {
+    let mixed = nth.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (mixed ^ (mixed >> 29)).wrapping_mul(6_364_136_223_846_793_005) >> 33
+}
+
+/// A port over a real socket: host or, as far as the peer can tell, relay; it may lose one packet in n.
 #[derive(Debug)]
 pub(super) struct TestPort {
     socket: Arc<UdpSocket>,
@@ -76,7 +82,7 @@ impl PacketPort for TestPort {
         let count = self.sent.fetch_add(1, Ordering::Relaxed) + 1;
         // RTP and RTCP by their first byte (RFC 7983 §7).
         let media = packet.first().is_some_and(|first| (128..192).contains(first));
-        if (media || self.lose_all_kinds) && self.lose_every > 0 && count.is_multiple_of(self.lose_every) {
+        if (media || self.lose_all_kinds) && self.lose_every > 0 && dice(count) % self.lose_every == 0 {
             return Poll::Ready(Ok(()));
         }
         if let Some(late) = &self.late {
