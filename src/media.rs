@@ -44,7 +44,7 @@ use crate::error::Failure;
 use device::DeviceKind;
 use frame::{Codec, EncodedFrame, MediaKind, MediaPacket, VideoFrame};
 use picture::{Picture, PictureConfig, PictureStats};
-use slot::Slot;
+use slot::{Screens, Slot};
 use sound::{Levels, Sound, SoundConfig, SoundStats};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -101,7 +101,12 @@ impl Media {
     /// # Errors
     /// A device asked for by name that is not there (exit 5), a file that cannot be read or written (exit 1).
     /// Without any camera, microphone or speaker the call goes on, and an event says so.
-    pub fn start(config: &MediaConfig, negotiated: Negotiated, started: Instant) -> Result<Started, Failure> {
+    pub fn start(
+        config: &MediaConfig,
+        negotiated: Negotiated,
+        screens: &Screens,
+        started: Instant,
+    ) -> Result<Started, Failure> {
         let (sound_kbps, video_kbps) = split(config.bitrate, negotiated.video.is_some());
         let (frames, frames_out) = mpsc::channel(FRAMES);
         let (picture, picture_events) = Picture::start(
@@ -115,6 +120,7 @@ impl Media {
             },
             negotiated.video,
             frames.clone(),
+            screens,
         )?;
         let source = if negotiated.audio { config.audio.clone() } else { AudioChoice::None };
         let (sound, sound_events) = Sound::start(
@@ -266,7 +272,8 @@ mod tests {
     fn both_kinds_of_frame_flow_and_come_back_as_first_frames() {
         let started = Instant::now();
         let negotiated = Negotiated { audio: true, video: Some(Codec::H264) };
-        let (media, mut events, mut frames) = Media::start(&config(), negotiated, started).unwrap();
+        let (media, mut events, mut frames) =
+            Media::start(&config(), negotiated, &Screens::default(), started).unwrap();
         let (mut sound, mut pictures) = (0, 0);
         while sound < 5 || pictures < 5 {
             match frames.blocking_recv().unwrap().codec.kind() {
@@ -290,7 +297,8 @@ mod tests {
     #[test]
     fn what_was_not_agreed_on_is_not_sent() {
         let negotiated = Negotiated { audio: false, video: None };
-        let (media, _events, mut frames) = Media::start(&config(), negotiated, Instant::now()).unwrap();
+        let (media, _events, mut frames) =
+            Media::start(&config(), negotiated, &Screens::default(), Instant::now()).unwrap();
         std::thread::sleep(Duration::from_millis(150));
         assert!(frames.try_recv().is_err());
         drop(media);

@@ -22,7 +22,7 @@ pub use events::PictureEvent;
 
 use super::frame::{Codec, EncodedFrame, MediaPacket, VideoFrame};
 use super::sink::y4m::Y4mWriter;
-use super::slot::Slot;
+use super::slot::{Screens, Slot};
 use super::source::{self, SourceConfig, SourceError};
 use super::video::VideoTarget;
 use crate::config::VideoChoice;
@@ -121,6 +121,7 @@ impl Picture {
         config: PictureConfig,
         send: Option<Codec>,
         frames_out: mpsc::Sender<EncodedFrame>,
+        screens: &Screens,
     ) -> Result<(Self, mpsc::Receiver<PictureEvent>), Failure> {
         let (events, events_out) = mpsc::channel(EVENTS);
         let events = Teller(events);
@@ -131,7 +132,7 @@ impl Picture {
         let shared = Arc::new(Shared::new(target, config.started));
         let sink = config.video_out.as_deref().map(|path| Y4mWriter::create(path, config.fps)).transpose()?;
         let (packets, packets_in) = sync_channel(PACKETS);
-        let (local, remote) = (Slot::new(), Slot::new());
+        let Screens { local, remote } = screens.clone();
         let mut picture = Self {
             shared: Arc::clone(&shared),
             local: local.clone(),

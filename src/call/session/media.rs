@@ -2,49 +2,60 @@
 //! description holds up sound.
 
 use super::Session;
-use crate::call::event::{AudioStats, CodecNames, Notice, VideoStats};
+use crate::call::event::{AudioStats, CodecNames, VideoStats};
 use crate::call::peer::{Agreement, Peer, PeerStreams};
 use crate::call::stats::Sample;
-use crate::error::Failure;
-use crate::media::frame::{Codec, MediaKind};
-use crate::media::{Media, MediaEvent, MediaEvents, MediaStats, Negotiated};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use crate::error::{Exit, Failure};
+use crate::media::frame::{Codec, EncodedFrame, MediaPacket};
+use crate::media::{Media, MediaEvent, MediaEvents, Negotiated};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// Media that runs.
 pub(super) struct Running {
     media: Arc<Media>,
     events: MediaEvents,
     pump: tokio::task::JoinHandle<()>,
-    agreement: Agreement,
-    muted: AtomicBool,
+    codecs: Names,
+}
+
+/// What is sent and received with what.
+#[derive(Default)]
+struct Names {
+    sent: Agreement,
+    received: Mutex<(Option<Codec>, Option<Codec>)>,
+    cipher: Option<String>,
 }
 
 impl Running {
-    /// Opens the devices and begins to pump.
-    pub(super) fn start(
+    /// Opens the devices, on a thread that may block, and begins to pump.
+    pub(super) async fn start(
         session: &Session,
         peer: &Arc<Peer>,
         streams: &mut PeerStreams,
         agreement: Agreement,
     ) -> Result<Self, Failure> {
+        let config = session.config.media.clone();
+        let screens = session.line.screens.clone();
+        let started = session.line.started;
         let negotiated = Negotiated { audio: agreement.audio.is_some(), video: agreement.video };
-        let (media, events, mut frames) =
-            Media::start(&session.config.media, negotiated, session.line.started)?;
+        let opening =
+            tokio::task::spawn_blocking(move || Media::start(&config, negotiated, &screens, started)).await;
+        let (media, events, frames) = opening.map_err(|error| {
+            Failure::new(Exit::Failure, "internal", format!("Opening the devices broke: {error}."), "")
+        })??;
         let media = Arc::new(media);
-        let (mut audio, mut video) = (streams.take_audio(), streams.take_video());
-        let (peer, sink) = (Arc::clone(peer), Arc::clone(&media));
-        let pump = tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    Some(packet) = audio.recv() => sink.packet(packet),
-                    Some(packet) = video.recv() => sink.packet(packet),
-                    Some(frame) = frames.recv() => { peer.send_frame(frame); }
-                    else => return,
-                }
-            }
-        });
-        Ok(Self { media, events, pump, agreement, muted: AtomicBool::new(false) })
+        let pump = Pump {
+            peer: Arc::clone(peer),
+            media: Arc::clone(&media),
+            frames,
+            audio: streams.take_audio(),
+            video: streams.take_video(),
+        };
+        let pump = tokio::spawn(pump.run());
+        let codecs = Names { sent: agreement, cipher: peer.ciphers().await, ..Names::default() };
+        Ok(Self { media, events, pump, codecs })
     }
 
     /// The next event, of media that may not run yet.
@@ -55,91 +66,92 @@ impl Running {
         }
     }
 
-    /// The friend asked for a key frame.
-    pub(super) fn key_frame(&self) {
-        self.media.key_frame();
+    /// The handle on sound and picture.
+    pub(super) fn media(&self) -> &Media {
+        &self.media
     }
 
-    pub(super) fn set_muted(&self, muted: bool) {
-        self.muted.store(muted, Ordering::Relaxed);
-        self.media.set_muted(muted);
+    /// Remembers what the friend sends with.
+    pub(super) fn receives(&self, codec: Codec) {
+        let mut received = self.codecs.received.lock().unwrap_or_else(PoisonError::into_inner);
+        match codec {
+            Codec::Opus => received.0 = Some(codec),
+            Codec::H264 | Codec::Vp8 => received.1 = Some(codec),
+        }
     }
 
-    pub(super) fn set_video(&self, on: bool) {
-        self.media.set_video(on);
-    }
-
-    /// Everything that is counted, now; tells media in passing what the network does.
+    /// Everything that is counted, at this moment; media are told of the network on the way.
     pub(super) fn sample(&self, peer: &Peer) -> Sample {
         let counted = peer.sample();
-        let round_trip = counted.video.round_trip.or(counted.audio.round_trip).or(counted.round_trip);
+        let stats = self.media.stats();
+        let round_trip = counted.audio.round_trip.or(counted.round_trip);
         self.media.set_network(round_trip, counted.audio.remote_loss);
-        let media = self.media.stats();
+        let received = *self.codecs.received.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = |codec: Option<Codec>| codec.map(|codec| codec.name().to_owned());
+        let (sound_kbps, video_kbps) = stats.target_kbps;
         Sample {
             audio: counted.audio,
             video: counted.video,
             check_rtt: counted.round_trip,
-            frames_sent: media.picture.frames_sent,
-            frames_shown: media.picture.frames_decoded,
-            picture: picture_stats(&media),
-            sound: sound_stats(&media, self.muted.load(Ordering::Relaxed)),
-            target_kbps: media.target_kbps.0 + media.target_kbps.1,
+            frames_sent: stats.picture.frames_sent,
+            frames_shown: stats.picture.frames_decoded,
+            picture: VideoStats {
+                width: stats.picture.width,
+                height: stats.picture.height,
+                frames_decoded: stats.picture.frames_decoded,
+                freezes: stats.picture.freezes,
+                freeze_ms: stats.picture.freeze_ms,
+                ..VideoStats::default()
+            },
+            sound: AudioStats {
+                level_in_dbfs: stats.levels.input_dbfs,
+                level_out_dbfs: Some(stats.levels.output_dbfs),
+                concealed_ms: stats.sound.jitter.concealed.as_millis() as u64,
+                buffer_ms: stats.sound.jitter.delay.as_millis() as u32,
+            },
+            target_kbps: sound_kbps + video_kbps,
             codecs: CodecNames {
-                audio: self.agreement.audio.map(codec_name),
-                video_sent: self.agreement.video.map(codec_name),
-                video_received: media.picture.codec.map(codec_name),
-                cipher: None,
+                audio: name(received.0.or(self.codecs.sent.audio)),
+                video_sent: name(self.codecs.sent.video),
+                video_received: name(received.1),
+                cipher: self.codecs.cipher.clone(),
             },
         }
     }
 
-    /// Closes the devices, which can take a moment.
+    /// Closes the devices.
     pub(super) async fn stop(self) {
         self.pump.abort();
         let _ = self.pump.await;
-        let _ = tokio::task::spawn_blocking(move || drop(self.media)).await;
+        // Dropping closes devices and completes files, which may take a moment.
+        let closing = tokio::task::spawn_blocking(move || drop(self.media));
+        let _ = tokio::time::timeout(CLOSING_TIMEOUT, closing).await;
     }
 }
 
-fn codec_name(codec: Codec) -> String {
-    codec.name().to_owned()
+/// A sound server that hangs is not waited for.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Carries frames out and packets in.
+struct Pump {
+    peer: Arc<Peer>,
+    media: Arc<Media>,
+    frames: mpsc::Receiver<EncodedFrame>,
+    audio: mpsc::Receiver<MediaPacket>,
+    video: mpsc::Receiver<MediaPacket>,
 }
 
-/// What the picture says of itself; the rates are the meter's.
-fn picture_stats(media: &MediaStats) -> VideoStats {
-    let picture = &media.picture;
-    VideoStats {
-        sent_fps: picture.sent_fps,
-        shown_fps: picture.shown_fps,
-        width: picture.width,
-        height: picture.height,
-        frames_decoded: picture.frames_decoded,
-        freezes: picture.freezes,
-        freeze_ms: picture.freeze_ms,
-    }
-}
-
-fn sound_stats(media: &MediaStats, muted: bool) -> AudioStats {
-    AudioStats {
-        level_in_dbfs: media.levels.input_dbfs.filter(|_| !muted),
-        level_out_dbfs: Some(media.levels.output_dbfs),
-        concealed_ms: media.sound.jitter.concealed.as_millis() as u64,
-        buffer_ms: media.sound.jitter.delay.as_millis() as u32,
-    }
-}
-
-/// Whether this is a first remote frame, and of which kind.
-pub(super) fn first_frames(event: &MediaEvent) -> Option<MediaKind> {
-    match event {
-        MediaEvent::FirstRemoteFrame(kind) => Some(*kind),
-        _ => None,
-    }
-}
-
-/// What a person should know of it.
-pub(super) fn notice(event: &MediaEvent) -> Option<Notice> {
-    match event {
-        MediaEvent::Trouble(notice) => Some(notice.clone()),
-        _ => None,
+impl Pump {
+    async fn run(mut self) {
+        loop {
+            tokio::select! {
+                Some(packet) = self.audio.recv() => self.media.packet(packet),
+                Some(packet) = self.video.recv() => self.media.packet(packet),
+                Some(frame) = self.frames.recv() => {
+                    self.peer.send_frame(frame);
+                }
+                else => return,
+            }
+        }
     }
 }

@@ -81,8 +81,9 @@ fn call(
 ) -> (PictureStats, PictureStats) {
     let started = sender.started;
     let (frames, mut frames_out) = mpsc::channel(8);
-    let (alice, _alice_events) = Picture::start(sender, Some(codec), frames).unwrap();
-    let (bob, mut bob_events) = Picture::start(receiver, None, mpsc::channel(1).0).unwrap();
+    let (alice, _alice_events) = Picture::start(sender, Some(codec), frames, &Screens::default()).unwrap();
+    let (bob, mut bob_events) =
+        Picture::start(receiver, None, mpsc::channel(1).0, &Screens::default()).unwrap();
     let (mut packetiser, mut count) = (Packetiser::default(), 0);
     while started.elapsed() < lasts {
         while let Ok(frame) = frames_out.try_recv() {
@@ -212,7 +213,7 @@ fn switched_off_nothing_is_sent_and_back_on_a_key_frame_comes_first() {
     let started = Instant::now();
     let (frames, mut frames_out) = mpsc::channel(64);
     let card = PictureConfig { size: (160, 90), ..config(VideoChoice::TestCard, started) };
-    let (alice, _events) = Picture::start(card, Some(Codec::H264), frames).unwrap();
+    let (alice, _events) = Picture::start(card, Some(Codec::H264), frames, &Screens::default()).unwrap();
     let wait = |ms| std::thread::sleep(Duration::from_millis(ms));
     wait(300);
     alice.set_on(false);
@@ -231,7 +232,7 @@ fn a_network_that_takes_nothing_gets_a_key_frame_first_when_it_takes_again() {
     let started = Instant::now();
     let (frames, mut frames_out) = mpsc::channel(2);
     let card = PictureConfig { size: (160, 90), ..config(VideoChoice::TestCard, started) };
-    let (alice, _events) = Picture::start(card, Some(Codec::H264), frames).unwrap();
+    let (alice, _events) = Picture::start(card, Some(Codec::H264), frames, &Screens::default()).unwrap();
     while alice.stats().frames_dropped < 5 {
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -244,7 +245,7 @@ fn the_target_changes_size_and_rate_in_mid_call() {
     let started = Instant::now();
     let (frames, mut frames_out) = mpsc::channel(64);
     let card = PictureConfig { size: (320, 180), ..config(VideoChoice::TestCard, started) };
-    let (alice, _events) = Picture::start(card, Some(Codec::H264), frames).unwrap();
+    let (alice, _events) = Picture::start(card, Some(Codec::H264), frames, &Screens::default()).unwrap();
     frames_out.blocking_recv().unwrap();
     alice.set_target(100, 10, (160, 90));
     while !frames_out.blocking_recv().unwrap().key {}
@@ -262,7 +263,12 @@ fn what_was_asked_for_by_name_and_is_not_there_is_a_failure_with_its_exit_code()
     let file = VideoChoice::File("/nowhere/film.y4m".into());
     for (choice, exit) in [(missing, Exit::NoDevice), (file, Exit::Failure)] {
         assert_eq!(check(&choice).unwrap_err().exit, exit);
-        let started = Picture::start(config(choice, Instant::now()), Some(Codec::H264), mpsc::channel(1).0);
+        let started = Picture::start(
+            config(choice, Instant::now()),
+            Some(Codec::H264),
+            mpsc::channel(1).0,
+            &Screens::default(),
+        );
         assert_eq!(started.err().unwrap().exit, exit);
     }
 }

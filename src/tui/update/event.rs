@@ -32,6 +32,10 @@ pub(super) fn call(model: &mut Model, event: CallEvent) -> Vec<Effect> {
         CallEvent::Remote { muted, video_off } => model.remote = Devices { muted, video_off },
         CallEvent::Warning(notice) => self::notice(model, &notice, false),
         CallEvent::Error(notice) => self::notice(model, &notice, true),
+        CallEvent::Mended { code } => {
+            let message = format!("Over: {}.", code.replace('_', " "));
+            model.notice = Some(Shown { error: false, message, help: String::new(), at: model.now });
+        }
     }
     Vec::new()
 }
