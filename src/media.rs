@@ -30,6 +30,7 @@ pub mod jitter;
 pub mod level;
 pub mod picture;
 pub mod quiet;
+pub mod rehearsal;
 pub mod resample;
 pub mod sink;
 pub mod slot;
