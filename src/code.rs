@@ -18,6 +18,7 @@ pub mod keys;
 pub mod network;
 pub mod paste;
 pub mod qr;
+pub mod report;
 pub mod sdp;
 pub mod select;
 pub mod text;

@@ -8,6 +8,7 @@ pub mod error;
 pub mod code;
 
 pub mod call;
+pub mod headless;
 pub mod transport;
 
 pub mod media;
