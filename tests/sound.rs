@@ -1,5 +1,13 @@
 //! Sound end to end, in real time: source, Opus, jitter buffer, sink; and with real devices, which are null
 //! sinks of a PulseAudio server of our own.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::panic,
+    reason = "a test fails by panicking, runs in real time, and prints what it measures"
+)]
 
 mod support;
 
@@ -164,6 +172,8 @@ fn what_is_played_can_be_tapped_for_an_echo_canceller() {
 mod devices {
     use super::*;
     use p2pcall::media::device::{DeviceKind, devices};
+    use p2pcall::media::level::Recording;
+    use p2pcall::media::rehearsal;
     use support::pulse::{Pulse, in_own_process};
 
     fn spoken(name: &str, hertz: f64) -> PathBuf {
@@ -374,6 +384,34 @@ mod devices {
                 assert_eq!(failure.exit, Exit::NoDevice);
                 assert!(failure.help.contains("Test-"), "{failure}");
             }
+        });
+    }
+
+    #[test]
+    fn a_rehearsal_plays_a_tone_and_records_what_is_spoken() {
+        in_own_process("devices::a_rehearsal_plays_a_tone_and_records_what_is_spoken", |pulse| {
+            let file = spoken("rehearsal.wav", 700.0);
+            let mut speech = pulse.speak(&file);
+            std::thread::sleep(Duration::from_millis(500));
+            let mut frames = 0;
+            let samples = rehearsal::record(None, Duration::from_secs(1), |_| frames += 1).unwrap();
+            assert_eq!((samples.len(), frames), (48_000, 50));
+            let hertz = signal::frequency(&samples[24_000..]);
+            assert!((hertz - 700.0).abs() < 2.0, "{hertz} Hz");
+            let recording = Recording::of(&samples[24_000..], 960);
+            assert!((recording.loudness.rms_dbfs + 10.5).abs() < 1.0, "{recording:?}");
+            speech.kill().unwrap();
+            speech.wait().unwrap();
+            std::fs::remove_file(file).unwrap();
+            let player =
+                std::thread::spawn(|| rehearsal::play(None, &rehearsal::tone(Duration::from_secs(3))));
+            let heard = pulse.hear(2.5);
+            player.join().unwrap().unwrap();
+            let hertz = signal::frequency(&heard[heard.len() - 24_000..]);
+            assert!((hertz - 440.0).abs() < 2.0, "{hertz} Hz");
+            assert!(rehearsal::record(Some("webcam"), Duration::from_secs(1), |_| ()).is_err());
+            pulse.kill();
+            assert!(rehearsal::play(None, &[0.0; 960]).is_err());
         });
     }
 

@@ -81,18 +81,26 @@ impl Wire {
         })
     }
 
-    /// Loopback addresses that are free at this moment, one for each port and of its family.
-    pub(super) fn stand_ins(&self) -> io::Result<Vec<SocketAddr>> {
+    /// Loopback addresses that are free at this moment, for each port one of its family, by the port's index.
+    /// A port whose family has no loopback address is left out.
+    pub(super) fn stand_ins(&self) -> io::Result<HashMap<SocketAddr, usize>> {
         // All are held until all are known, so that no two are the same.
         let mut held = Vec::new();
-        for port in &self.ports {
+        let mut last = io::ErrorKind::AddrNotAvailable.into();
+        for (index, port) in self.ports.iter().enumerate() {
             let any: SocketAddr = match port.address() {
                 SocketAddr::V4(_) => (Ipv4Addr::LOCALHOST, 0).into(),
                 SocketAddr::V6(_) => (Ipv6Addr::LOCALHOST, 0).into(),
             };
-            held.push(UdpSocket::bind(any)?);
+            match UdpSocket::bind(any) {
+                Ok(socket) => held.push((socket, index)),
+                Err(error) => last = error,
+            }
         }
-        held.iter().map(UdpSocket::local_addr).collect()
+        if held.is_empty() {
+            return Err(last);
+        }
+        held.iter().map(|(socket, index)| Ok((socket.local_addr()?, *index))).collect()
     }
 
     /// Makes the stack's loop go round once: it writes what it has made only at its next wake-up.
@@ -166,11 +174,8 @@ impl StandIn {
         self.served.swap(false, Ordering::Relaxed) && !locked(&self.wire.checks).is_settled()
     }
 
-    /// Only one of the stand-ins carries the nudges.
+    /// Any of the stand-ins carries a nudge: all are polled by the one loop.
     fn take_kick(&self, cx: &Context<'_>) -> bool {
-        if self.index != 0 {
-            return false;
-        }
         let mut kick = locked(&self.wire.kick);
         let due = std::mem::take(&mut kick.due);
         if !due {
@@ -248,9 +253,8 @@ pub(super) struct PortRuntime {
 }
 
 impl PortRuntime {
-    /// The runtime for one stack whose stand-ins are in the order of the wire's ports.
-    pub(super) fn new(wire: Arc<Wire>, stand_ins: &[SocketAddr]) -> Self {
-        let stand_ins = stand_ins.iter().enumerate().map(|(index, address)| (*address, index)).collect();
+    /// The runtime for one stack, and which of the wire's ports each of its stand-ins is for.
+    pub(super) fn new(wire: Arc<Wire>, stand_ins: HashMap<SocketAddr, usize>) -> Self {
         Self { wire, stand_ins, wrapped: AtomicUsize::new(0), tasks: Arc::default() }
     }
 
