@@ -431,7 +431,8 @@ mod tests {
         #[expect(clippy::disallowed_methods, reason = "any instant will do as the beginning")]
         let wire = Wire::new(vec![Arc::new(Fountain)], Instant::now(), Notes::new().0);
         let stand_in = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let runtime = PortRuntime::new(Arc::clone(&wire), &[stand_in.local_addr().unwrap()]);
+        let runtime =
+            PortRuntime::new(Arc::clone(&wire), HashMap::from([(stand_in.local_addr().unwrap(), 0)]));
         let socket = runtime.wrap_udp_socket(stand_in).unwrap();
         assert_eq!(datagrams(&*socket), 6);
         wire.settle();
