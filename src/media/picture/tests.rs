@@ -172,9 +172,11 @@ fn a_picture_is_young_when_it_is_shown() {
     let (frames, mut frames_out) = mpsc::channel(8);
     let started = Instant::now();
     let card = config(VideoChoice::TestCard, started);
-    let (_alice, _alice_events) = Picture::start(card, Some(Codec::H264), frames).unwrap();
+    let (_alice, _alice_events) =
+        Picture::start(card, Some(Codec::H264), frames, &Screens::default()).unwrap();
     let (bob, _bob_events) =
-        Picture::start(config(VideoChoice::None, started), None, mpsc::channel(1).0).unwrap();
+        Picture::start(config(VideoChoice::None, started), None, mpsc::channel(1).0, &Screens::default())
+            .unwrap();
     let (mut packetiser, mut ages) = (Packetiser::default(), Vec::new());
     while started.elapsed() < Duration::from_secs(4) {
         while let Ok(frame) = frames_out.try_recv() {
