@@ -26,14 +26,16 @@ pub mod update;
 pub mod view;
 
 use crate::call::event::{CallEvent, CodeEvent, Command};
+use crate::cli;
 use crate::error::{Exit, Failure};
-use crate::tui::feed::{DrawPictures, PictureFeed};
+use crate::picture::{CellSize, Facts};
+use crate::tui::feed::{Painters, PictureFeed};
 use crate::tui::guard::{Guard, OnScreen};
 use crate::tui::host::{Keyboard, Output};
 use crate::tui::model::{Ended, Role, Share, Titles};
 use crate::tui::running::{World, show};
-use crate::tui::theme::Look;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Keys and signals waiting for the loop; full: their threads wait.
@@ -50,20 +52,20 @@ pub struct TuiSetup {
     pub auto_accept: bool,
     /// Codes may be copied.
     pub clipboard: bool,
-    /// What the terminal can show.
-    pub look: Look,
+    /// How pictures are drawn.
+    pub render: cli::Render,
+    /// How many colours are used.
+    pub color: cli::Color,
     /// The pictures' names, in the demo.
     pub titles: Option<Titles>,
-    /// What the call says. Its end without [`crate::call::event::CallState::Ended`] is a failure.
-    pub events: mpsc::Receiver<CallEvent>,
+    /// What the call says, and when. Its end without [`crate::call::event::CallState::Ended`] is a failure.
+    pub events: mpsc::Receiver<(Duration, CallEvent)>,
     /// What the call is told. Full: the command is dropped and logged, for the screen never waits.
     pub commands: mpsc::Sender<Command>,
     /// The friend's pictures.
     pub remote: Box<dyn PictureFeed>,
     /// The own pictures.
     pub local: Box<dyn PictureFeed>,
-    /// Draws them.
-    pub drawer: Box<dyn DrawPictures>,
     /// Makes what is shown and copied of a code.
     pub share: Box<dyn Fn(&CodeEvent) -> Share + Send>,
     /// Where standard error goes meanwhile.
@@ -103,7 +105,15 @@ async fn open(mut setup: TuiSetup) -> io::Result<Ended> {
     let signals = tokio::spawn(host::signals(to_input.clone()));
     let keyboard = Keyboard::read(to_input)?;
     let tool = clipboard::tool(|name| std::env::var(name).ok(), clipboard::in_path);
-    let world = World { input, output: Output::to_terminal()?, host: Box::new(guard), tool };
+    let (look, picture) = theme::looks(setup.render, setup.color, &facts());
+    let world = World {
+        input,
+        output: Output::to_terminal()?,
+        host: Box::new(guard),
+        look,
+        drawer: Box::new(Painters::new(picture, setup.role != Role::Demo)),
+        tool,
+    };
     let mut call = std::pin::pin!(show(setup, world, size));
     // The panics of this future, and of no other, close the screen.
     let ended = std::future::poll_fn(|context| {
@@ -114,4 +124,15 @@ async fn open(mut setup: TuiSetup) -> io::Result<Ended> {
     drop(keyboard);
     signals.abort();
     ended
+}
+
+/// What the environment and the terminal's driver tell of the terminal.
+fn facts() -> Facts {
+    let mut facts = Facts::from_env(|name| std::env::var(name).ok());
+    if let Ok(size) = crossterm::terminal::window_size() {
+        let cell = |pixels: u16, cells: u16| pixels.checked_div(cells).filter(|pixels| *pixels > 0);
+        let (width, height) = (cell(size.width, size.columns), cell(size.height, size.rows));
+        facts.answers.cell = width.zip(height).map(|(width, height)| CellSize { width, height });
+    }
+    facts
 }

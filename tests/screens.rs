@@ -8,9 +8,10 @@ use p2pcall::call::event::{
     AudioStats, CallEvent, CallState, CodeEvent, CodeForm, CodeKind, CodecNames, DirectionStats, Notice,
     PathEvent, PathKind, Protocol, Side, StateEvent, StatsEvent, VideoStats,
 };
+use p2pcall::picture::{CellSize, ColorDepth};
 use p2pcall::tui::input::TextInput;
 use p2pcall::tui::model::{CODE_LIMIT, Copied, CopyWhat, Model, QrView, Role, Screen, Share, Which};
-use p2pcall::tui::theme::{Colors, Look};
+use p2pcall::tui::theme::Look;
 use p2pcall::tui::update::{Msg, update};
 use p2pcall::tui::view::{pictures, view, wrapped};
 use proptest::prelude::*;
@@ -20,7 +21,8 @@ use ratatui::layout::{Position, Rect};
 use std::time::Duration;
 
 const SIZES: [(u16, u16); 5] = [(40, 12), (60, 18), (80, 24), (120, 36), (200, 60)];
-const UTF8: Look = Look { colors: Colors::True, utf8: true };
+const CELL: CellSize = CellSize { width: 8, height: 16 };
+const UTF8: Look = Look { colors: ColorDepth::True, utf8: true, cell: CELL };
 const CODE: &str =
     "P2P42576ECCGZV0H9QK3TDM8Y1R7XW5N2B4JFA6S0C8E3G7HK9MPQRTVWXYZ0123456789ABCDEFGHJKMNPQRSTVWXYZ0123456";
 
@@ -203,7 +205,7 @@ fn shown(model: &Model, size: (u16, u16)) -> String {
             let picture = pictures
                 .iter()
                 .rev()
-                .find(|area| area.rect.contains(at) && !area.holes.iter().any(|hole| hole.contains(at)));
+                .find(|area| area.placed.contains(at) && !area.holes.iter().any(|hole| hole.contains(at)));
             match picture.map(|area| area.which) {
                 Some(Which::Remote) => row.push('░'),
                 Some(Which::Local) => row.push('▒'),
@@ -269,7 +271,7 @@ fn the_demo_shows_both_ends() {
 #[test]
 fn a_terminal_without_utf8_gets_ascii_only() {
     for mut script in [waiting(), reply(), prompt(), consent(), talk(), demo(), call().keys("d?")] {
-        script.0.look = Look { colors: Colors::None, utf8: false };
+        script.0.look = Look { colors: ColorDepth::Never, utf8: false, cell: CELL };
         // Text from the friend may be anything; here it has to become ASCII as well.
         script.0.name = Some("Zoë 日本".to_owned());
         for size in SIZES {
@@ -296,7 +298,7 @@ fn any_script() -> impl Strategy<Value = Script> {
         |(start, text, utf8, keys, width, height)| {
             let all = [waiting, reply, prompt, consent, call, talk, demo, waiting];
             let mut script = (all[start % all.len()])();
-            script.0.look = Look { colors: Colors::Named, utf8 };
+            script.0.look = Look { colors: ColorDepth::Ansi, utf8, cell: CELL };
             script
                 .state(CallState::Reconnecting, Some(&text), Some(&text))
                 .call(CallEvent::Chat { from: Side::Remote, text: text.clone() })

@@ -33,7 +33,7 @@ pub(super) struct Wanted {
 #[derive(Debug, Default)]
 pub(super) struct Sampler {
     plan: Option<Plan>,
-    sums: Vec<u16>,
+    sums: Vec<i16>,
     planes: [Vec<u8>; 3],
     line: Vec<Rgb>,
     cells: Vec<Rgb>,
@@ -98,9 +98,15 @@ impl Plan {
 /// [`WHOLE`].
 #[derive(Debug, Default)]
 struct Axis {
-    weights: Vec<u16>,
+    weights: Vec<i16>,
     reaches: Vec<Reach>,
+    /// The same weights, `LANES` for each sample, padded with zeros: empty if some sample has more, or if
+    /// positions are left out.
+    padded: Vec<[i16; LANES]>,
 }
+
+/// Enough for all but strong scaling down, and few enough to be summed at once.
+const LANES: usize = 8;
 
 /// The source positions behind one sample: so many from the first one on, each `step` after the last.
 #[derive(Clone, Copy, Debug)]
@@ -110,8 +116,12 @@ struct Reach {
     count: usize,
 }
 
-/// A weight of one. A column of sums then still fits sixteen bits: 256 × 255.
-const WHOLE: usize = 256;
+/// A weight of one. A column of sums then still fits a signed sixteen bits, 128 × 255, as the processor's
+/// multiplication of pairs wants it.
+const WHOLE: usize = 128;
+
+/// The square of [`WHOLE`] as a shift.
+const SHIFT: u32 = 14;
 
 /// More source samples than this are not looked at for one sample; they are picked evenly.
 const MOST_TAPS: usize = 16;
@@ -125,11 +135,17 @@ impl Axis {
             let reach = scale(source, samples, index, &mut axis.weights);
             axis.reaches.push(reach);
         }
+        let pad = |(reach, weights): (Reach, &[i16])| {
+            let mut padded = [0; LANES];
+            padded.get_mut(..weights.len())?.copy_from_slice(weights);
+            (reach.step == 1).then_some(padded)
+        };
+        axis.padded = axis.taps().map(pad).collect::<Option<_>>().unwrap_or_default();
         axis
     }
 
     /// For every sample the source positions and their weights.
-    fn taps(&self) -> impl Iterator<Item = (Reach, &[u16])> {
+    fn taps(&self) -> impl Iterator<Item = (Reach, &[i16])> {
         let mut rest = self.weights.as_slice();
         self.reaches.iter().map(move |reach| {
             let (weights, after) = rest.split_at_checked(reach.count).unwrap_or((rest, &[]));
@@ -138,47 +154,54 @@ impl Axis {
         })
     }
 
-    /// One line of samples out of a line of sums.
-    fn gather(&self, sums: &[u16], samples: &mut Vec<u8>) {
-        samples.clear();
-        samples.extend(self.taps().map(|(reach, weights)| {
-            let sums = sums.get(reach.first..).unwrap_or_default();
-            let products = |(&sum, &weight): (&u16, &u16)| u32::from(sum) * u32::from(weight);
-            let sum: u32 = if reach.step == 1 {
-                sums.iter().zip(weights).map(products).sum()
-            } else {
-                sums.iter().step_by(reach.step).zip(weights).map(products).sum()
-            };
-            ((sum + (1 << 15)) >> 16) as u8
-        }));
+    /// One line of samples out of a line of sums, which is padded with [`LANES`] zeros.
+    fn gather(&self, sums: &[i16], samples: &mut Vec<u8>) {
+        samples.resize(self.reaches.len(), 0);
+        if self.padded.is_empty() {
+            for (sample, (reach, weights)) in samples.iter_mut().zip(self.taps()) {
+                let sums = sums.get(reach.first..).unwrap_or_default();
+                *sample = weighted(sums.iter().step_by(reach.step).zip(weights));
+            }
+        } else {
+            for (sample, (reach, weights)) in samples.iter_mut().zip(self.reaches.iter().zip(&self.padded)) {
+                let sums = sums.get(reach.first..).and_then(|sums| sums.first_chunk::<LANES>());
+                *sample = weighted(sums.unwrap_or(&[0; LANES]).iter().zip(weights));
+            }
+        }
     }
+}
+
+#[inline]
+fn weighted<'a>(terms: impl Iterator<Item = (&'a i16, &'a i16)>) -> u8 {
+    let sum: i32 = terms.map(|(&sum, &weight)| i32::from(sum) * i32::from(weight)).sum();
+    ((sum + (1 << (SHIFT - 1))) >> SHIFT) as u8
 }
 
 /// The weighted sum of source rows, left in `sums`.
 fn add_rows(
     picture: &PictureSource<'_>,
     plane: usize,
-    (reach, weights): (Reach, &[u16]),
-    sums: &mut Vec<u16>,
+    (reach, weights): (Reach, &[i16]),
+    sums: &mut Vec<i16>,
 ) {
     sums.clear();
-    sums.resize(picture.plane_size(plane).0, 0);
+    sums.resize(picture.plane_size(plane).0 + LANES, 0);
     let rows = (reach.first..).step_by(reach.step);
     for (row, &weight) in rows.zip(weights) {
         for (sum, &sample) in sums.iter_mut().zip(picture.row(plane, row)) {
-            *sum += u16::from(sample) * weight;
+            *sum += i16::from(sample) * weight;
         }
     }
 }
 
 /// Scaling down: every source sample counts by how much of it lies under this sample.
-fn area(source: usize, samples: usize, index: usize, weights: &mut Vec<u16>) -> Reach {
+fn area(source: usize, samples: usize, index: usize, weights: &mut Vec<i16>) -> Reach {
     // In units of 1/samples of a source sample.
     let (start, end) = (index * source, (index + 1) * source);
     let (first, last) = (start / samples, end.div_ceil(samples));
     let step = (last - first) / MOST_TAPS;
     if step > 1 {
-        weights.extend([(WHOLE / MOST_TAPS) as u16; MOST_TAPS]);
+        weights.extend([(WHOLE / MOST_TAPS) as i16; MOST_TAPS]);
         return Reach { first: first + step / 2, step, count: MOST_TAPS };
     }
     let mut given = 0;
@@ -186,22 +209,22 @@ fn area(source: usize, samples: usize, index: usize, weights: &mut Vec<u16>) -> 
         // Rounding the running total instead of each weight makes them add up exactly.
         let covered = ((at + 1) * samples).min(end) - start;
         let total = (covered * WHOLE + source / 2) / source;
-        (total - std::mem::replace(&mut given, total)) as u16
+        (total - std::mem::replace(&mut given, total)) as i16
     }));
     Reach { first, step: 1, count: last - first }
 }
 
 /// Scaling up: a mixture of the two source samples whose centres lie around this one's.
-fn linear(source: usize, samples: usize, index: usize, weights: &mut Vec<u16>) -> Reach {
+fn linear(source: usize, samples: usize, index: usize, weights: &mut Vec<i16>) -> Reach {
     // The sample's centre in units of 1/(2 × samples), from the centre of the first source sample.
     let centre = ((2 * index + 1) * source).saturating_sub(samples);
     let first = (centre / (2 * samples)).min(source - 1);
     let weight = (centre % (2 * samples)) * WHOLE / (2 * samples);
     if first + 1 == source || weight == 0 {
-        weights.push(WHOLE as u16);
+        weights.push(WHOLE as i16);
         return Reach { first, step: 1, count: 1 };
     }
-    weights.extend([(WHOLE - weight) as u16, weight as u16]);
+    weights.extend([(WHOLE - weight) as i16, weight as i16]);
     Reach { first, step: 1, count: 2 }
 }
 
@@ -236,13 +259,10 @@ mod tests {
     #[test]
     fn weights_add_up_to_a_whole_for_any_pair_of_sizes() {
         for (source, samples) in [(1, 1), (1, 9), (2, 3), (3, 2), (640, 400), (320, 400), (3000, 1), (7, 7)] {
-            for taps in Axis::new(source, samples, false).taps {
-                assert_eq!(
-                    taps.iter().map(|tap| tap.1 as usize).sum::<usize>(),
-                    WHOLE,
-                    "{source} to {samples}"
-                );
-                assert!(taps.iter().all(|tap| tap.0 < source), "{source} to {samples}");
+            for (reach, weights) in Axis::new(source, samples, false).taps() {
+                let sum: usize = weights.iter().map(|&weight| weight as usize).sum();
+                assert_eq!((sum, weights.len()), (WHOLE, reach.count), "{source} to {samples}");
+                assert!(reach.first + reach.step * (reach.count - 1) < source, "{source} to {samples}");
             }
         }
     }

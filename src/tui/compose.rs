@@ -3,6 +3,7 @@
 //! caller's.
 
 use crate::media::frame::VideoFrame;
+use crate::picture::reserve;
 use crate::tui::feed::DrawPictures;
 use crate::tui::model::{Model, Which};
 use crate::tui::theme::Tone;
@@ -78,7 +79,12 @@ impl Composer {
         let area = Rect::new(0, 0, size.width, size.height);
         if cells {
             self.place(model, area)?;
-            self.terminal.draw(|frame| view(model, frame, area))?;
+            let places = &self.shown;
+            self.terminal.draw(|frame| {
+                // ratatui keeps off the pictures' cells, save where something is drawn over them.
+                places.iter().for_each(|place| reserve(frame.buffer_mut(), place.placed));
+                view(model, frame, area);
+            })?;
             self.wrap(model, area);
         }
         let mut out = self.bytes.take();

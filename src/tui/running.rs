@@ -6,10 +6,11 @@ use crate::media::frame::VideoFrame;
 use crate::tui::TuiSetup;
 use crate::tui::clipboard;
 use crate::tui::compose::Composer;
-use crate::tui::feed::PictureFeed;
+use crate::tui::feed::{DrawPictures, PictureFeed};
 use crate::tui::host::{Host, Input, Output, STOP_PATIENCE};
 use crate::tui::input::TextInput;
 use crate::tui::model::{CODE_LIMIT, Copied, CopyWhat, Ended, HANGUP_PATIENCE, Model, Screen, Share, Which};
+use crate::tui::theme::Look;
 use crate::tui::update::{Effect, Msg, update};
 use std::io;
 use std::sync::Arc;
@@ -30,6 +31,10 @@ pub(super) struct World {
     pub(super) output: Output,
     /// Suspend and resume.
     pub(super) host: Box<dyn Host>,
+    /// What the terminal can show.
+    pub(super) look: Look,
+    /// Draws the pictures.
+    pub(super) drawer: Box<dyn DrawPictures>,
     /// The clipboard's tool.
     pub(super) tool: Option<clipboard::Tool>,
 }
@@ -60,8 +65,11 @@ pub(super) async fn show(setup: TuiSetup, world: World, size: (u16, u16)) -> io:
 struct Running {
     model: Model,
     composer: Composer,
-    world: World,
-    events: mpsc::Receiver<CallEvent>,
+    input: mpsc::Receiver<Input>,
+    output: Output,
+    host: Box<dyn Host>,
+    tool: Option<clipboard::Tool>,
+    events: mpsc::Receiver<(Duration, CallEvent)>,
     /// The call's events have ended.
     events_gone: bool,
     commands: mpsc::Sender<Command>,
@@ -85,7 +93,7 @@ struct Running {
 
 impl Running {
     fn open(setup: TuiSetup, world: World, size: (u16, u16)) -> io::Result<Self> {
-        let mut model = Model::new(setup.role, setup.look, size);
+        let mut model = Model::new(setup.role, world.look, size);
         if setup.ask_code {
             model.screen = Screen::Prompt(TextInput::new(CODE_LIMIT));
         }
@@ -97,8 +105,11 @@ impl Running {
         let (copies, copied) = mpsc::channel(4);
         Ok(Self {
             model,
-            composer: Composer::new(size, setup.drawer)?,
-            world,
+            composer: Composer::new(size, world.drawer)?,
+            input: world.input,
+            output: world.output,
+            host: world.host,
+            tool: world.tool,
             events: setup.events,
             events_gone: false,
             commands: setup.commands,
@@ -121,28 +132,28 @@ impl Running {
 
     /// Waits for something to do. While a frame is on its way no picture is taken: the newest one wins.
     async fn wait(&mut self) -> Wake {
-        let idle = !self.world.output.is_busy() && self.suspended.is_none();
+        let idle = !self.output.is_busy() && self.suspended.is_none();
         let nap = self.nap();
         let [(_, remote), (_, local)] = &self.feeds;
         tokio::select! {
             biased;
-            Some(input) = self.world.input.recv() => match input {
+            Some(input) = self.input.recv() => match input {
                 Input::Msg(msg) => Wake::Msg(msg),
                 Input::Resumed => Wake::Resumed,
             },
             event = self.events.recv(), if !self.events_gone => match event {
-                Some(CallEvent::Code(code)) => {
+                Some((_, CallEvent::Code(code))) => {
                     let share = (self.share)(&code);
                     Wake::Msg(Msg::Code(code, share))
                 }
-                Some(event) => Wake::Msg(Msg::Call(event)),
+                Some((_, event)) => Wake::Msg(Msg::Call(event)),
                 None => {
                     self.events_gone = true;
                     Wake::Msg(Msg::CallGone)
                 }
             },
             Some((what, outcome)) = self.copied.recv() => Wake::Msg(Msg::Copied(what, outcome)),
-            result = self.world.output.written() => Wake::Written(result),
+            result = self.output.written() => Wake::Written(result),
             frame = remote.next(), if idle => Wake::Frame(Which::Remote, frame),
             frame = local.next(), if idle => Wake::Frame(Which::Local, frame),
             () = tokio::time::sleep(nap) => Wake::Nap,
@@ -151,7 +162,7 @@ impl Running {
 
     /// How long the loop may sleep: until the cells may be drawn again, or the clocks have to go on.
     fn nap(&self) -> Duration {
-        let waiting = self.dirty && !self.world.output.is_busy() && self.suspended.is_none();
+        let waiting = self.dirty && !self.output.is_busy() && self.suspended.is_none();
         match self.drawn {
             Some(drawn) if waiting => (drawn + CELL_FRAME).saturating_sub(self.now()),
             _ => NAP,
@@ -208,7 +219,7 @@ impl Running {
             }
             Effect::Copy(what, text) => self.copy(what, text),
             Effect::Suspend => {
-                self.suspended = self.world.host.suspend().then(|| self.now());
+                self.suspended = self.host.suspend().then(|| self.now());
             }
             Effect::Redraw => self.composer.redraw(self.model.size)?,
             Effect::Leave => return Ok(self.model.ended.clone()),
@@ -221,7 +232,7 @@ impl Running {
         let sequence = clipboard::osc52(&text);
         let sent = sequence.is_some();
         self.extra.extend(sequence.unwrap_or_default());
-        let (tool, done) = (self.world.tool, self.copies.clone());
+        let (tool, done) = (self.tool, self.copies.clone());
         tokio::spawn(async move {
             let outcome = clipboard::copy(tool, text, sent).await;
             // The screen may be gone by now.
@@ -231,7 +242,7 @@ impl Running {
 
     fn resume(&mut self) -> io::Result<()> {
         self.suspended = None;
-        let size = self.world.host.resume()?;
+        let size = self.host.resume()?;
         let now = self.now();
         update(&mut self.model, Msg::Resize(size.0, size.1), now);
         self.composer.redraw(size)?;
@@ -243,7 +254,7 @@ impl Running {
     fn paint(&mut self) -> io::Result<()> {
         let now = self.now();
         let cells = self.dirty && self.drawn.is_none_or(|drawn| now >= drawn + CELL_FRAME);
-        if self.world.output.is_busy() || self.suspended.is_some() || !(cells || self.fresh) {
+        if self.output.is_busy() || self.suspended.is_some() || !(cells || self.fresh) {
             return Ok(());
         }
         let mut bytes = self.composer.frame(&self.model, cells)?;
@@ -254,15 +265,15 @@ impl Running {
             bytes.append(&mut self.extra);
         }
         if !bytes.is_empty() {
-            self.world.output.send(bytes);
+            self.output.send(bytes);
         }
         Ok(())
     }
 
     /// Waits until the last frame is written, unless the terminal takes nothing any more.
     async fn output_idle(&mut self) {
-        if self.world.output.is_busy() {
-            let _ = tokio::time::timeout(HANGUP_PATIENCE, self.world.output.written()).await;
+        if self.output.is_busy() {
+            let _ = tokio::time::timeout(HANGUP_PATIENCE, self.output.written()).await;
         }
     }
 }

@@ -1,8 +1,8 @@
 use super::*;
 use crate::call::event::{CallState, CodeForm, CodeKind, EndReason, StateEvent};
-use crate::tui::feed::DrawPictures;
+use crate::cli::{Color, Render};
+use crate::picture::{CellSize, ColorDepth};
 use crate::tui::model::Role;
-use crate::tui::theme::{Colors, Look};
 use crate::tui::view::PictureArea;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,7 +29,7 @@ struct Letters;
 impl DrawPictures for Letters {
     fn draw(&mut self, _: &VideoFrame, area: &PictureArea, _: Duration) -> Vec<u8> {
         let letter = if area.which == Which::Remote { 'R' } else { 'L' };
-        let cells = area.rect.positions().filter(|at| !area.holes.iter().any(|hole| hole.contains(*at)));
+        let cells = area.placed.positions().filter(|at| !area.holes.iter().any(|hole| hole.contains(*at)));
         let cells: String = cells.map(|at| format!("\x1b[{};{}H{letter}", at.y + 1, at.x + 1)).collect();
         format!("\x1b7{cells}\x1b8").into_bytes()
     }
@@ -60,7 +60,7 @@ impl Host for FakeHost {
 /// A screen that is up, without a terminal: its frames go to a parser.
 struct Bench {
     input: mpsc::Sender<Input>,
-    events: Option<mpsc::Sender<CallEvent>>,
+    events: Option<mpsc::Sender<(Duration, CallEvent)>>,
     commands: mpsc::Receiver<Command>,
     remote: mpsc::Sender<Arc<VideoFrame>>,
     _local: mpsc::Sender<Arc<VideoFrame>>,
@@ -84,17 +84,20 @@ impl Bench {
             ask_code: false,
             auto_accept: true,
             clipboard: false,
-            look: Look { colors: Colors::True, utf8: true },
+            render: Render::Auto,
+            color: Color::Auto,
             titles: None,
             events: from_call,
             commands: to_call,
             remote: Box::new(Pictures(Mutex::new(remote_feed))),
             local: Box::new(Pictures(Mutex::new(local_feed))),
-            drawer: Box::new(Letters),
             share: Box::new(|_| Share::default()),
             log: None,
         };
-        let world = World { input: from_below, output, host: Box::new(host.clone()), tool: None };
+        let look = Look { colors: ColorDepth::True, utf8: true, cell: CellSize::default() };
+        let host_too = Box::new(host.clone());
+        let drawer = Box::new(Letters);
+        let world = World { input: from_below, output, host: host_too, look, drawer, tool: None };
         let screen = tokio::spawn(show(setup, world, SIZE));
         let parser = vt100::Parser::new(SIZE.1, SIZE.0, 0);
         let events = Some(events);
@@ -102,7 +105,12 @@ impl Bench {
     }
 
     async fn call(&self, event: CallEvent) {
-        self.events.as_ref().expect("the call is there").send(event).await.expect("the screen is up");
+        self.events
+            .as_ref()
+            .expect("the call is there")
+            .send((Duration::ZERO, event))
+            .await
+            .expect("the screen is up");
     }
 
     async fn state(&self, state: CallState) {

@@ -1,12 +1,13 @@
 use super::*;
 use crate::call::event::{CallState, CodeForm, CodeKind, Notice, Side, StateEvent};
+use crate::picture::{CellSize, ColorDepth};
 use crate::tui::input::TextInput;
 use crate::tui::model::{CHAT_LINES, Place};
-use crate::tui::theme::{Colors, Look};
+use crate::tui::theme::Look;
 use crossterm::event::{KeyCode, KeyModifiers};
 use proptest::prelude::*;
 
-const LOOK: Look = Look { colors: Colors::True, utf8: true };
+const LOOK: Look = Look { colors: ColorDepth::True, utf8: true, cell: CellSize { width: 8, height: 16 } };
 
 /// A screen under test, with a clock that only goes when told to.
 struct Bench {

@@ -70,19 +70,19 @@ pub(super) fn view(model: &Model, frame: &mut Frame, area: Rect) {
 /// Where the pictures belong.
 pub(super) fn pictures(model: &Model, area: Rect) -> Vec<PictureArea> {
     let layout = layout(model, area);
-    let mut areas = Vec::new();
     let over = layout.pane.filter(|pane| pane.intersects(layout.picture));
-    let own_size = model.picture(Which::Local);
-    if let Some(size) = model.picture(Which::Remote) {
-        let own = layout.own.map(|own| own_size.map_or(own, |size| parts::fit(own, size)));
-        let holes = own.into_iter().chain(over).collect();
-        areas.push(PictureArea { which: Which::Remote, rect: parts::fit(layout.picture, size), holes });
+    let area_of =
+        |which, rect: Option<Rect>| Some(PictureArea::new(model, which, rect?, model.picture(which)?));
+    let mut own = area_of(Which::Local, layout.own);
+    let mut remote = area_of(Which::Remote, Some(layout.picture));
+    if let Some(remote) = &mut remote {
+        remote.holes.extend(own.as_ref().map(|own| own.placed).or(layout.own));
+        remote.holes.extend(over);
     }
-    if let (Some(own), Some(size)) = (layout.own, own_size) {
-        let rect = parts::fit(own, size);
-        areas.push(PictureArea { which: Which::Local, rect, holes: over.into_iter().collect() });
+    if let Some(own) = &mut own {
+        own.holes.extend(over);
     }
-    areas
+    remote.into_iter().chain(own).collect()
 }
 
 /// The two rows at the bottom of a call, shared with the demo.

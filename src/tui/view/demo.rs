@@ -47,8 +47,7 @@ pub(super) fn pictures(model: &Model, area: Rect) -> Vec<PictureArea> {
     pictures
         .into_iter()
         .filter_map(|(which, rect)| {
-            let rect = parts::fit(below_title(rect), shape(model, which)?);
-            Some(PictureArea { which, rect, holes: Vec::new() })
+            Some(PictureArea::new(model, which, below_title(rect), shape(model, which)?))
         })
         .collect()
 }

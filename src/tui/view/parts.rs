@@ -24,24 +24,6 @@ pub(super) fn middle(area: Rect, width: u16, height: u16) -> Rect {
     Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
 }
 
-/// The largest rectangle with a picture's shape, centred, rounded to whole cells: a cell is twice as high as
-/// it is wide.
-pub(super) fn fit(area: Rect, (width, height): (u32, u32)) -> Rect {
-    let (width, height) = (u64::from(width.max(1)), u64::from(height.max(1)));
-    let (columns, rows) = (u64::from(area.width), u64::from(area.height));
-    let (columns, rows) = if columns * height <= rows * 2 * width {
-        (columns, rounded(columns * height, width * 2))
-    } else {
-        (rounded(rows * 2 * width, height), rows)
-    };
-    middle(area, columns as u16, rows as u16)
-}
-
-/// A quotient to the nearest whole number, at least one.
-fn rounded(dividend: u64, divisor: u64) -> u64 {
-    ((dividend + divisor / 2) / divisor).max(1)
-}
-
 /// The bar at the top: a title, and something at its right end.
 pub(super) fn title_bar(model: &Model, frame: &mut Frame, row: Rect, title: &str, right: &str) {
     let style = style(model, Tone::Bar);
@@ -206,19 +188,6 @@ pub(super) fn progress(model: &Model, frame: &mut Frame, area: Rect) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_picture_is_as_large_as_its_shape_allows() {
-        for (area, picture, want) in [
-            ((100, 30), (640, 360), (100, 28)),
-            ((100, 20), (640, 360), (71, 20)),
-            ((40, 40), (360, 640), (40, 36)),
-            ((10, 5), (0, 0), (10, 5)),
-        ] {
-            let rect = fit(Rect::new(0, 0, area.0, area.1), picture);
-            assert_eq!((rect.width, rect.height), want, "{area:?} {picture:?}");
-        }
-    }
 
     #[test]
     fn words_wrap_and_long_ones_are_cut() {
