@@ -22,13 +22,17 @@ mod cell;
 mod choose;
 mod color;
 mod half;
+mod iterm;
+mod kitty;
 mod octant;
 mod painter;
+mod pixels;
 mod place;
 mod quadrant;
 pub mod readback;
 mod sample;
 mod sextant;
+mod sixel;
 mod source;
 #[cfg(test)]
 mod testing;
@@ -36,6 +40,6 @@ mod text;
 
 pub use choose::{Answers, ColorChoice, Facts, Look, Mode, Render, choose};
 pub use color::{ColorDepth, Rgb, palette_color};
-pub use painter::{Frame, Painter};
+pub use painter::{Frame, Painter, reserve};
 pub use place::{CellSize, place};
 pub use source::{BadPicture, PictureSource, Plane};

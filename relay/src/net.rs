@@ -25,7 +25,7 @@ use portable::PortableShard;
 use socket::{bind_tcp, bind_udp};
 use tls::CertificateStore;
 
-use crate::server::{Counters, Credentials, Event, Now, Seed, Settings, Shard, Shared};
+use crate::server::{Counters, Credentials, Event, Listener, Now, Seed, Settings, Shard, Shared};
 
 /// How often what has expired is swept, and counters are published.
 const TICK: Duration = Duration::from_secs(1);
@@ -93,17 +93,18 @@ pub enum StartError {
 pub struct Relay {
     shared: Arc<Shared>,
     exchange: Arc<Exchange>,
+    listeners: Vec<Listener>,
     udp: Vec<SocketAddr>,
     tcp: Vec<SocketAddr>,
     tls: Vec<SocketAddr>,
+    warnings: Vec<String>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Relay {
     /// Binds everything and begins to serve. Has to be called on a tokio runtime.
     pub fn start(mut plan: Plan) -> Result<Self, StartError> {
-        let mut seed: Seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
+        let seed: Seed = unpredictable().ok_or_else(|| io::Error::other("no random numbers"))?;
         let sockets = bind_listeners(&mut plan.settings)?;
         let tcp = bind_streams("tcp", &plan.tcp)?;
         let tls = bind_streams("tls", &plan.tls)?;
@@ -115,6 +116,7 @@ impl Relay {
         for address in udp.iter().chain(&tcp_addresses).chain(&tls_addresses) {
             plan.settings.peers.services.push(address.port());
         }
+        let listeners = plan.settings.listeners.clone();
         let settings = Arc::new(plan.settings);
         let shared = Arc::new(Shared::new(&settings, plan.credentials, seed, now()));
         let exchange = Arc::new(Exchange::default());
@@ -130,7 +132,16 @@ impl Relay {
             let wrap = stream::Wrap::Tls(certificate.acceptor());
             tasks.push(tokio::spawn(stream::accept(listener, Arc::clone(&portable), wrap)));
         }
-        Ok(Self { shared, exchange, udp, tcp: tcp_addresses, tls: tls_addresses, tasks })
+        Ok(Self {
+            shared,
+            exchange,
+            listeners,
+            udp,
+            tcp: tcp_addresses,
+            tls: tls_addresses,
+            warnings: Vec::new(),
+            tasks,
+        })
     }
 
     /// Where it listens for UDP.
@@ -146,6 +157,21 @@ impl Relay {
     /// Where it listens for TLS.
     pub fn tls(&self) -> &[SocketAddr] {
         &self.tls
+    }
+
+    /// The UDP listeners that are bound, in the order of their numbers.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// Ports on which the relay listens.
+    pub fn services(&self) -> Vec<u16> {
+        self.udp.iter().chain(&self.tcp).chain(&self.tls).map(SocketAddr::port).collect()
+    }
+
+    /// What the owner should know about how it started.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// What the shards share: credentials to replace, the budget, the number of allocations.
@@ -176,15 +202,21 @@ impl Drop for Relay {
 /// Binds the UDP listeners and writes ports that were left to the system into the settings.
 fn bind_listeners(settings: &mut Settings) -> Result<Vec<std::net::UdpSocket>, StartError> {
     let mut sockets = Vec::with_capacity(settings.listeners.len());
-    for listener in &mut settings.listeners {
+    let mut at = 0;
+    while let Some(listener) = settings.listeners.get_mut(at) {
         let address = listener.local;
-        let socket = bind_udp(address, socket::LISTENER_BUFFER);
-        let socket = socket.map_err(|source| StartError::Listen { protocol: "udp", address, source })?;
-        listener.local = socket.local_addr()?;
-        if listener.external.port() == 0 {
-            listener.external.set_port(listener.local.port());
+        match bind_udp(address, socket::LISTENER_BUFFER) {
+            Ok(socket) => {
+                listener.local = socket.local_addr()?;
+                if listener.external.port() == 0 {
+                    listener.external.set_port(listener.local.port());
+                }
+                sockets.push(socket);
+                at += 1;
+            }
+            Err(_) if listener.optional => settings.remove_listener(at),
+            Err(source) => return Err(StartError::Listen { protocol: "udp", address, source }),
         }
-        sockets.push(socket);
     }
     Ok(sockets)
 }
@@ -203,4 +235,11 @@ fn bind_streams(
 pub(crate) fn now() -> Now {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     Now { monotonic: Instant::now(), unix }
+}
+
+/// Bytes from the operating system's generator; `None` if it has none to give.
+pub(crate) fn unpredictable<const N: usize>() -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(bytes)
 }

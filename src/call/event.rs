@@ -56,6 +56,11 @@ pub enum CallEvent {
         /// Camera off.
         video_off: bool,
     },
+    /// What a warning said is over.
+    Mended {
+        /// The warning's word.
+        code: &'static str,
+    },
     /// Something a person should know; the call goes on.
     Warning(Notice),
     /// Something went wrong; the call may not go on.

@@ -54,8 +54,8 @@ use rtc::data_channel::RTCDataChannelInit;
 use socket::{Tasks, Wire};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSessionDescription, StatsSelector};
 
 /// The name of the one data channel (the stack and browsers show it, nobody relies on it).
@@ -64,6 +64,9 @@ const CHANNEL_LABEL: &str = "p2pcall";
 const EVENTS: usize = 256;
 /// Remote candidates that are tried at most.
 const MAX_REMOTE_CANDIDATES: usize = 32;
+/// How long the last messages may take to be acknowledged: a round trip around the world.
+const DRAIN_PATIENCE: Duration = Duration::from_millis(250);
+const DRAIN_INTERVAL: Duration = Duration::from_millis(5);
 
 /// What comes out of a peer.
 #[derive(Debug)]
@@ -97,8 +100,7 @@ pub struct Peer {
     media: Arc<Media>,
     negotiator: Negotiator,
     outbox: Outbox,
-    helpers: JoinSet<()>,
-    _tasks: Tasks,
+    tasks: Tasks,
 }
 
 impl std::fmt::Debug for Peer {
@@ -124,7 +126,6 @@ impl Peer {
         let negotiator = Negotiator::new(Arc::clone(&connection), Arc::clone(&media), config.video_codecs);
         let (outbox, outlets) = Outbox::new(Arc::clone(&media), notes.clone());
         let channel = OpenChannel::default();
-        let mut helpers = JoinSet::new();
         let pump = Pump {
             notes: queue,
             key_frame: notes.clone(),
@@ -132,12 +133,11 @@ impl Peer {
             wire: Arc::clone(&wire),
             open: channel.clone(),
         };
-        helpers.spawn(pump.run());
+        tasks.spawn(pump.run());
         let hurried = Arc::clone(&wire);
-        helpers.spawn(async move { hurried.hurry().await });
-        helpers.spawn(outlets.run(Arc::clone(&media), random.seeds));
-        let peer =
-            Self { connection, wire, notes, channel, media, negotiator, outbox, helpers, _tasks: tasks };
+        tasks.spawn(async move { hurried.hurry().await });
+        tasks.spawn(outlets.run(Arc::clone(&media), random.seeds));
+        let peer = Self { connection, wire, notes, channel, media, negotiator, outbox, tasks };
         Ok((peer, PeerStreams { events, audio: inlets.audio, video: inlets.video }))
     }
 
@@ -271,12 +271,21 @@ impl Peer {
         self.wire.path()
     }
 
-    /// Says nothing more and stops, within some 100 ms.
-    pub async fn close(mut self) {
-        self.helpers.abort_all();
+    /// Lets the last messages arrive, for at most a quarter of a second, and stops everything.
+    pub async fn close(&self) {
+        if let Some(channel) = self.channel.get() {
+            // Acknowledged or not: SCTP does not say which message is out.
+            let drained = async {
+                while channel.outstanding_bytes().await.is_ok_and(|bytes| bytes > 0) {
+                    tokio::time::sleep(DRAIN_INTERVAL).await;
+                }
+            };
+            let _ = tokio::time::timeout(DRAIN_PATIENCE, drained).await;
+        }
         if let Err(error) = self.connection.close().await {
             log::debug!("closing the connection: {error}");
         }
+        self.tasks.stop();
     }
 
     /// The stack compares a fingerprint once; a later description that names another end is refused here.

@@ -25,6 +25,7 @@ use crate::code::keys::IceCredentials;
 use crate::code::select::{self, select};
 use crate::config::CallConfig;
 use crate::error::{Exit, Failure};
+use crate::media::slot::Screens;
 use crate::transport::{Credentials, Gathered, LocalCandidate, Transport, TransportEvent};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
@@ -44,6 +45,8 @@ pub struct Line {
     pub commands: mpsc::Receiver<Command>,
     /// The program's start.
     pub started: Instant,
+    /// Where pictures are shown.
+    pub screens: Screens,
 }
 
 /// A call that has its sockets.

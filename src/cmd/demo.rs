@@ -10,6 +10,7 @@ use crate::cli::{DemoArgs, When};
 use crate::code::paste::{self, Pasted};
 use crate::config::{AudioChoice, CallConfig, NetworkConfig, SpeakerChoice, VideoChoice};
 use crate::error::{Exit, Failure};
+use crate::media::slot::Screens;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -75,7 +76,7 @@ async fn both(alice: &CallConfig, bob: &CallConfig, line: Line) -> Ending {
         }
     };
     let offering = async {
-        let line = Line { events, commands: line.commands, started };
+        let line = Line { events, commands: line.commands, started, screens: line.screens };
         session::offer(alice, line).await
     };
     let answering = answer_when_ready(bob, code_in, started);
@@ -99,6 +100,7 @@ async fn answer_when_ready(
     // Held open: a closed channel is a hang-up.
     let (_commands, told) = mpsc::channel::<Command>(1);
     let drain = async { while unseen.recv().await.is_some() {} };
-    let answering = session::answer(bob, code, Line { events, commands: told, started });
+    let answering =
+        session::answer(bob, code, Line { events, commands: told, started, screens: Screens::default() });
     tokio::join!(answering, drain);
 }

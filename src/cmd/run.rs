@@ -8,6 +8,7 @@ use crate::code::qr::{Qr, png, terminal::QrCells};
 use crate::config::file::ConfigFile;
 use crate::error::{Exit, Failure};
 use crate::headless::{self, Format};
+use crate::media::slot::Screens;
 use std::future::Future;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -62,7 +63,7 @@ where
         tokio::spawn(headless::print_events(format, shown, move |code| screen.code_shown(format, code)));
     let reading = tokio::spawn(headless::read_commands(commands.clone(), events.clone(), started));
     let signals = tokio::spawn(hang_up_on_signal(commands));
-    let ending = session(Line { events, commands: told, started }).await;
+    let ending = session(Line { events, commands: told, started, screens: Screens::default() }).await;
     reading.abort();
     let _ = reading.await;
     signals.abort();

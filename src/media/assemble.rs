@@ -248,14 +248,8 @@ impl Assembler {
 
     /// When the packet behind the gap arrived; `None` when nothing is missing.
     fn gap_since(&self) -> Option<Duration> {
-        let mut expected = self.next?;
-        for (&index, held) in &self.held {
-            if index != expected {
-                return Some(held.packet.arrived);
-            }
-            expected += 1;
-        }
-        None
+        let behind = (self.next?..).zip(&self.held).find(|(expected, (index, _))| expected != *index);
+        behind.map(|(_, (_, held))| held.packet.arrived)
     }
 
     /// The end (exclusive) of the picture that begins at `from`, if all of it is there.

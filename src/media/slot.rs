@@ -1,6 +1,7 @@
 //! A place for one value: the latest wins, the older one is counted as dropped. This is how pictures reach the
 //! screen: a slow reader never holds up the writer and never sees an old picture. Knows not what it holds.
 
+use super::frame::VideoFrame;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -14,6 +15,15 @@ struct Inner<T> {
     dropped: AtomicU64,
 }
 
+/// Where the two pictures of a call are put for a screen, from before the call until after it.
+#[derive(Debug, Clone, Default)]
+pub struct Screens {
+    /// Own picture, as it is sent.
+    pub local: Slot<VideoFrame>,
+    /// The friend's picture.
+    pub remote: Slot<VideoFrame>,
+}
+
 impl<T> Clone for Slot<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
@@ -23,6 +33,12 @@ impl<T> Clone for Slot<T> {
 impl<T> Default for Slot<T> {
     fn default() -> Self {
         Self(Arc::new(Inner { value: Mutex::default(), filled: Notify::new(), dropped: AtomicU64::new(0) }))
+    }
+}
+
+impl<T> std::fmt::Debug for Slot<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Slot(dropped: {})", self.dropped())
     }
 }
 

@@ -224,7 +224,7 @@ fn open_sink(choice: SpeakerChoice, shared: &Shared, events: &Teller) -> Result<
 }
 
 /// A device asked for by name must be there at the start. A sound server that hangs is not waited for.
-fn must_be_there(kind: DeviceKind, wanted: Option<String>) -> Result<(), Failure> {
+pub(super) fn must_be_there(kind: DeviceKind, wanted: Option<String>) -> Result<(), Failure> {
     let (found, result) = sync_channel(1);
     let look = move || {
         // Fails when it took too long: nobody waits any more.

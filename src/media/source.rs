@@ -7,7 +7,6 @@
 //! test card -------------------------------------------------+
 //! camera (own thread) ---------------------------------------+
 //! ```
-#![expect(clippy::disallowed_methods, reason = "I/O: pictures are stamped with the time they were taken")]
 
 #[cfg(feature = "camera")]
 pub mod camera;
@@ -182,6 +181,8 @@ impl VideoSource for TestCardSource {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests in real time")]
+
     use super::*;
 
     fn config() -> SourceConfig {

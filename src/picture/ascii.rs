@@ -67,7 +67,7 @@ impl Fit for Ascii {
         if let Some(ink) = terms.pen.fore {
             Self::offer_all(choice, sample, terms, ink);
         }
-        let least = terms.travel + 1 + terms.pen.depth.cheapest_change();
+        let least = terms.travel + 1 + terms.pen.depth.usual_change();
         if terms.pen.depth == ColorDepth::Never || choice.cost <= least as f32 * terms.price {
             return;
         }

@@ -56,24 +56,44 @@ impl<G: Glyphs> Blocks<G> {
     fn with_new(choice: &mut Choice, samples: &[Rgb], terms: &Terms) {
         let pen = terms.pen;
         let all = Group::of(samples, |_| true);
-        let flat = Some(pen.depth.ink(all.mean()));
-        Self::offer(choice, terms, Cell { shape: 0, fore: None, back: flat }, all.error(flat));
         let shape = split(samples, &all);
+        let set = Group::of(samples, |bit| shape >> bit & 1 == 1);
+        let rest = all.without(&set);
+        let [new_set, new_rest] = [set, rest].map(|group| pen.depth.ink(group.mean()));
+        let [set_error, rest_error] = [set.error(new_set), rest.error(new_rest)];
+        let least = terms.travel + 1 + pen.depth.usual_change();
+        if choice.cost <= (set_error + rest_error) as f32 + least as f32 * terms.price {
+            return;
+        }
+        let flat = pen.depth.ink(all.mean());
+        Self::offer(choice, terms, Cell { shape: 0, fore: None, back: Some(flat) }, all.error(flat));
         if shape == 0 || shape == Self::FULL {
             return;
         }
-        let set = Group::of(samples, |bit| shape >> bit & 1 == 1);
-        let rest = Group::of(samples, |bit| shape >> bit & 1 == 0);
-        for (shape, on, off) in [(shape, set, rest), (!shape & Self::FULL, rest, set)] {
-            for fore in [Some(pen.depth.ink(on.mean())), pen.fore] {
-                for back in [Some(pen.depth.ink(off.mean())), pen.back] {
-                    if fore.is_some() && back.is_some() {
-                        let error = on.error(fore) + off.error(back);
-                        Self::offer(choice, terms, Cell { shape, fore, back }, error);
-                    }
+        let set_inks = Inks { new: (new_set, set_error), group: set };
+        let rest_inks = Inks { new: (new_rest, rest_error), group: rest };
+        for (shape, on, off) in [(shape, set_inks, rest_inks), (!shape & Self::FULL, rest_inks, set_inks)] {
+            let backs = [Some(off.new), off.held(pen.back)];
+            for (fore, fore_error) in [Some(on.new), on.held(pen.fore)].into_iter().flatten() {
+                for (back, back_error) in backs.into_iter().flatten() {
+                    let cell = Cell { shape, fore: Some(fore), back: Some(back) };
+                    Self::offer(choice, terms, cell, fore_error + back_error);
                 }
             }
         }
+    }
+}
+
+/// Colours for a group of samples, each with its error.
+#[derive(Clone, Copy)]
+struct Inks {
+    new: (Ink, u32),
+    group: Group,
+}
+
+impl Inks {
+    fn held(&self, ink: Option<Ink>) -> Option<(Ink, u32)> {
+        ink.map(|ink| (ink, self.group.error(ink)))
     }
 }
 
@@ -84,6 +104,7 @@ impl<G: Glyphs> Fit for Blocks<G> {
         G::glyph(shape)
     }
 
+    #[inline]
     fn error(cell: &Cell, samples: &[Rgb]) -> u32 {
         let [back, fore] = [cell.back, cell.fore].map(|ink| ink.unwrap_or(Ink::DARK).rgb);
         let shown = |bit: usize| if cell.shape >> bit & 1 == 1 { fore } else { back };
@@ -92,7 +113,7 @@ impl<G: Glyphs> Fit for Blocks<G> {
 
     fn improve(choice: &mut Choice, samples: &[Rgb], terms: &Terms) {
         Self::with_pen(choice, samples, terms);
-        let least = terms.travel + 1 + terms.pen.depth.cheapest_change();
+        let least = terms.travel + 1 + terms.pen.depth.usual_change();
         if terms.pen.depth != ColorDepth::Never && choice.cost > least as f32 * terms.price {
             Self::with_new(choice, samples, terms);
         }
@@ -108,16 +129,28 @@ struct Group {
 }
 
 impl Group {
+    #[inline]
     fn of(samples: &[Rgb], member: impl Fn(usize) -> bool) -> Self {
-        let mut group = Self { count: 0, sum: [0; 3], squares: 0 };
-        for (_, sample) in samples.iter().enumerate().filter(|(bit, _)| member(*bit)) {
-            group.count += 1;
-            for (sum, &part) in group.sum.iter_mut().zip(sample) {
-                *sum += i32::from(part);
-                group.squares += i32::from(part).pow(2);
+        let (mut count, mut sum, mut squares) = (0, [0; 3], 0);
+        for (bit, &sample) in samples.iter().enumerate() {
+            if member(bit) {
+                let [red, green, blue] = sample.map(i32::from);
+                sum = [sum[0] + red, sum[1] + green, sum[2] + blue];
+                squares += red * red + green * green + blue * blue;
+                count += 1;
             }
         }
-        group
+        Self { count, sum, squares }
+    }
+
+    fn without(&self, part: &Self) -> Self {
+        let [red, green, blue] = self.sum;
+        let [part_red, part_green, part_blue] = part.sum;
+        Self {
+            count: self.count - part.count,
+            sum: [red - part_red, green - part_green, blue - part_blue],
+            squares: self.squares - part.squares,
+        }
     }
 
     fn mean(&self) -> Rgb {
@@ -126,11 +159,12 @@ impl Group {
     }
 
     /// Σ|s − c|² = Σ|s|² − 2c·Σs + n|c|².
-    fn error(&self, ink: Option<Ink>) -> u32 {
-        let rgb = ink.unwrap_or(Ink::DARK).rgb;
-        let spread: i32 =
-            rgb.into_iter().map(i32::from).zip(self.sum).map(|(c, sum)| c * (self.count * c - 2 * sum)).sum();
-        (self.squares + spread) as u32
+    #[inline]
+    fn error(&self, ink: Ink) -> u32 {
+        let [red, green, blue] = ink.rgb.map(i32::from);
+        let [sum_red, sum_green, sum_blue] = self.sum;
+        let part = |color: i32, sum: i32| color * (self.count * color - 2 * sum);
+        (self.squares + part(red, sum_red) + part(green, sum_green) + part(blue, sum_blue)) as u32
     }
 }
 
@@ -141,7 +175,7 @@ fn split(samples: &[Rgb], all: &Group) -> u8 {
     let Some(&far) = samples.iter().max_by_key(|&&sample| distance(sample, mean)) else { return 0 };
     let [[far_red, far_green, far_blue], [red, green, blue]] = [far, mean].map(|rgb| rgb.map(i32::from));
     let axis = [far_red - red, far_green - green, far_blue - blue];
-    let along = |parts: [i32; 3]| parts.into_iter().zip(axis).map(|(part, axis)| part * axis).sum::<i32>();
+    let along = |[red, green, blue]: [i32; 3]| red * axis[0] + green * axis[1] + blue * axis[2];
     let middle = along(all.sum);
     let side = |sample: Rgb| u8::from(along(sample.map(i32::from)) * all.count > middle);
     samples.iter().enumerate().fold(0, |shape, (bit, &sample)| shape | side(sample) << bit)
@@ -157,14 +191,14 @@ mod tests {
         #[test]
         fn a_group_knows_the_error_of_any_colour(samples in prop::collection::vec(any::<Rgb>(), 1..=8), rgb: Rgb) {
             let direct: u32 = samples.iter().map(|&sample| distance(sample, rgb)).sum();
-            prop_assert_eq!(Group::of(&samples, |_| true).error(Some(ColorDepth::True.ink(rgb))), direct);
+            prop_assert_eq!(Group::of(&samples, |_| true).error(ColorDepth::True.ink(rgb)), direct);
         }
 
         #[test]
         fn a_division_is_not_far_from_the_best(samples in prop::collection::vec(any::<Rgb>(), 6)) {
             let error = |shape: u8| {
                 let sides = [0, 1].map(|side| Group::of(&samples, |bit| shape >> bit & 1 == side));
-                sides.iter().map(|group| group.error(Some(ColorDepth::True.ink(group.mean())))).sum::<u32>()
+                sides.iter().map(|group| group.error(ColorDepth::True.ink(group.mean()))).sum::<u32>()
             };
             let best = (0..32).map(error).min().unwrap();
             let whole = error(0);

@@ -37,6 +37,16 @@ impl Budget {
         self.level.max(0.0) as usize
     }
 
+    /// Bytes a second.
+    pub(super) fn rate(&self) -> f64 {
+        self.rate
+    }
+
+    /// Bytes that can be saved up.
+    pub(super) fn depth(&self) -> f64 {
+        self.depth
+    }
+
     /// Bytes were sent.
     pub(super) fn spend(&mut self, bytes: usize) {
         self.level -= bytes as f64;

@@ -32,6 +32,7 @@ impl Pen {
     }
 
     /// Bytes it takes to change to a cell's colours.
+    #[inline]
     fn change(&self, cell: &Cell) -> u32 {
         let price = |wanted: Option<Ink>, held: Option<Ink>| match wanted {
             Some(ink) if held != wanted => self.depth.price(ink),
@@ -50,7 +51,9 @@ impl Pen {
 pub(super) struct Choice {
     /// `None` leaves the cell as it stands.
     pub(super) cell: Option<Cell>,
-    /// Summed squared error over the samples plus bytes times the price of a byte.
+    /// Summed squared error over the samples.
+    pub(super) error: u32,
+    /// The error plus bytes times the price of a byte.
     pub(super) cost: f32,
 }
 
@@ -67,18 +70,19 @@ pub(super) struct Terms {
 impl Choice {
     /// Leaving a cell as it is.
     pub(super) fn stay(error: u32) -> Self {
-        Self { cell: None, cost: error as f32 }
+        Self { cell: None, error, cost: error as f32 }
     }
 
     /// Nothing usable stands there: anything is better.
-    pub(super) const NONE: Self = Self { cell: None, cost: f32::INFINITY };
+    pub(super) const NONE: Self = Self { cell: None, error: u32::MAX, cost: f32::INFINITY };
 
     /// Takes `cell` if that is the better bargain.
+    #[inline]
     pub(super) fn offer(&mut self, terms: &Terms, cell: Cell, glyph: u32, error: u32) {
         let bytes = terms.travel + glyph + terms.pen.change(&cell);
         let cost = error as f32 + bytes as f32 * terms.price;
         if cost < self.cost {
-            *self = Self { cell: Some(cell), cost };
+            *self = Self { cell: Some(cell), error, cost };
         }
     }
 }

@@ -22,6 +22,12 @@ pub enum Mode {
     Braille,
     /// One glyph of a ramp a cell.
     Ascii,
+    /// Pixels by kitty's graphics protocol.
+    Kitty,
+    /// Pixels by DEC's sixels, in 240 colours.
+    Sixel,
+    /// Pixels as JPEG, by iTerm2's inline images.
+    Iterm,
 }
 
 /// What `--render` asks for.
@@ -56,6 +62,9 @@ impl FromStr for Render {
             "octant" => Self::Only(Mode::Octant),
             "braille" => Self::Only(Mode::Braille),
             "ascii" => Self::Only(Mode::Ascii),
+            "kitty" => Self::Only(Mode::Kitty),
+            "sixel" => Self::Only(Mode::Sixel),
+            "iterm" => Self::Only(Mode::Iterm),
             _ => return Err(()),
         })
     }
@@ -170,9 +179,16 @@ impl Facts {
             _ if !self.utf8() => Mode::Ascii,
             ColorDepth::Never if console => Mode::Ascii,
             ColorDepth::Never => Mode::Braille,
-            _ if self.is_one_of(DRAW_SEXTANTS) => Mode::Sextant,
-            _ => Mode::Half,
+            _ if self.program.contains("iterm") && !self.multiplexed => Mode::Iterm,
+            _ if self.ssh || self.multiplexed => self.glyphs(),
+            _ if self.answers.kitty => Mode::Kitty,
+            _ if self.answers.sixel && self.answers.cell.is_some() => Mode::Sixel,
+            _ => self.glyphs(),
         }
+    }
+
+    fn glyphs(&self) -> Mode {
+        if self.is_one_of(DRAW_SEXTANTS) { Mode::Sextant } else { Mode::Half }
     }
 }
 
@@ -251,6 +267,24 @@ mod tests {
             let (got_mode, got_color, _) = chosen(variables);
             assert_eq!((got_mode, got_color), (mode, color), "{variables}");
         }
+    }
+
+    #[test]
+    fn pixels_are_for_terminals_that_said_so_and_are_near() {
+        let cell = Some(CellSize { width: 10, height: 20 });
+        let near = Facts {
+            term: "foot".into(),
+            answers: Answers { kitty: false, sixel: true, cell },
+            ..Facts::default()
+        };
+        let check = |facts: &Facts| choose(Render::Auto, ColorChoice::Auto, facts).mode;
+        assert_eq!(check(&near), Mode::Sixel);
+        assert_eq!(check(&Facts { ssh: true, ..near.clone() }), Mode::Sextant);
+        let unmeasured = Answers { cell: None, ..near.answers };
+        assert_eq!(check(&Facts { answers: unmeasured, ..near.clone() }), Mode::Sextant);
+        let kitty = Answers { kitty: true, ..near.answers };
+        assert_eq!(check(&Facts { answers: kitty, ..near.clone() }), Mode::Kitty);
+        assert_eq!(check(&Facts { answers: kitty, multiplexed: true, ..near }), Mode::Sextant);
     }
 
     #[test]

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use ratatui::layout::Rect;
+use ratatui::{
+    buffer::{Buffer, CellDiffOption},
+    layout::Rect,
+};
 
 use super::{
     PictureSource,
@@ -15,11 +18,15 @@ use super::{
     cell::Fit,
     choose::{Look, Mode},
     half::Half,
+    iterm::Iterm,
+    kitty::{self, Kitty},
     octant::Octant,
+    pixels::{Pixels, Protocol, View},
     place::place,
     quadrant::Quadrant,
     sample::{Sampler, Wanted},
     sextant::Sextant,
+    sixel::Sixel,
     text::{Job, Text},
 };
 
@@ -35,6 +42,17 @@ pub struct Frame<'a> {
     pub elapsed: Duration,
 }
 
+/// Keeps ratatui's diff away from `area`, which a painter draws on: to be called in every frame, before
+/// anything else (a help pane, say) is drawn over it. Cells that are drawn over are drawn in full then, also
+/// where they are blank.
+pub fn reserve(buffer: &mut Buffer, area: Rect) {
+    for at in area.intersection(buffer.area).positions() {
+        if let Some(cell) = buffer.cell_mut(at) {
+            cell.set_diff_option(CellDiffOption::Skip);
+        }
+    }
+}
+
 /// Shows pictures in a rectangle of the screen.
 #[derive(Debug)]
 pub struct Painter {
@@ -44,6 +62,7 @@ pub struct Painter {
     sampler: Sampler,
     budget: Budget,
     text: Text,
+    pixels: Pixels,
 }
 
 impl Painter {
@@ -56,6 +75,7 @@ impl Painter {
             sampler: Sampler::default(),
             budget: Budget::new(look.bytes_per_second),
             text: Text::new(area),
+            pixels: Pixels::default(),
         }
     }
 
@@ -71,22 +91,35 @@ impl Painter {
         self.area
     }
 
-    /// Takes another rectangle. What stood on the screen is forgotten if it differs from the old one.
-    pub fn resize(&mut self, area: Rect) {
-        if area != self.area {
-            self.area = area;
-            self.invalidate();
+    /// Takes another rectangle. If it differs from the old one what stood on the screen is forgotten, and taken
+    /// away by these bytes as far as [`remove`](Self::remove) says.
+    pub fn resize(&mut self, area: Rect) -> Vec<u8> {
+        if area == self.area {
+            return Vec::new();
         }
+        let removed = self.remove();
+        self.area = area;
+        self.invalidate();
+        removed
     }
 
     /// The screen was cleared, or drawn over by somebody else.
     pub fn invalidate(&mut self) {
         self.text = Text::new(self.area);
+        self.pixels.forget();
     }
 
     /// Somebody else drew over these cells, once.
     pub fn invalidate_rect(&mut self, rect: Rect) {
         self.text.invalidate(rect);
+        self.pixels.forget();
+    }
+
+    /// The bytes that take away what would outlive the cells: images which the terminal keeps. Glyphs are left
+    /// to whoever draws there next.
+    pub fn remove(&mut self) -> Vec<u8> {
+        self.invalidate();
+        if self.look.mode == Mode::Kitty { kitty::remove(self.area) } else { Vec::new() }
     }
 
     /// The bytes that show the picture, to be written in one go after everything else of the screen: wrapped in
@@ -101,9 +134,25 @@ impl Painter {
             Mode::Octant => self.paint_text::<Blocks<Octant>>(frame),
             Mode::Braille => self.paint_text::<Blocks<Braille>>(frame),
             Mode::Ascii => self.paint_text::<Ascii>(frame),
+            Mode::Kitty => self.paint_pixels::<Kitty>(frame),
+            Mode::Sixel => self.paint_pixels::<Sixel>(frame),
+            Mode::Iterm => self.paint_pixels::<Iterm>(frame),
         };
         self.budget.spend(out.len());
         out
+    }
+
+    fn paint_pixels<P: Protocol>(&mut self, frame: &Frame<'_>) -> Vec<u8> {
+        let placed = place(frame.picture.size(), self.area, self.look.cell);
+        let view = View {
+            area: self.area,
+            placed,
+            holes: frame.holes,
+            cell: self.look.cell,
+            mirrored: self.mirrored,
+        };
+        let pixels = self.pixels.paint::<P>(&frame.picture, &view, &self.budget);
+        self.text.underlay(frame.holes, self.budget.left(), &pixels)
     }
 
     fn paint_text<M: Fit>(&mut self, frame: &Frame<'_>) -> Vec<u8> {

@@ -66,6 +66,15 @@ impl Raster {
         Self { columns, rows, pixels: Sampler::default().sample(picture, wanted).to_vec() }
     }
 
+    /// A pixel, counted from the upper left; black outside.
+    pub fn pixel(&self, x: usize, y: usize) -> Rgb {
+        let (column, row) = (x / CELL.across, y / CELL.down);
+        let cell = row * usize::from(self.columns) + column;
+        let within = y % CELL.down * CELL.across + x % CELL.across;
+        let inside = column < usize::from(self.columns);
+        self.pixels.get(cell * CELL.count() + within).filter(|_| inside).copied().unwrap_or_default()
+    }
+
     /// The mean luma (0 to 255) of some cells of the raster; 0 where it has none.
     pub fn mean_luma(&self, cells: Rect) -> f32 {
         let all = Rect::new(0, 0, self.columns, self.rows);

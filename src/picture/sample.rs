@@ -33,8 +33,9 @@ pub(super) struct Wanted {
 #[derive(Debug, Default)]
 pub(super) struct Sampler {
     plan: Option<Plan>,
-    sums: Vec<u16>,
-    lines: [Vec<u8>; 3],
+    sums: Vec<i16>,
+    planes: [Vec<u8>; 3],
+    line: Vec<Rgb>,
     cells: Vec<Rgb>,
 }
 
@@ -52,24 +53,29 @@ impl Sampler {
         if self.plan.as_ref().is_none_or(|plan| plan.picture != picture.size() || plan.wanted != wanted) {
             self.plan = Some(Plan::new(picture, wanted));
         }
-        let Some(plan) = &self.plan else { return &[] };
-        let Wanted { columns, rows, grid, .. } = wanted;
+        let Wanted { columns, rows, grid, dither, .. } = wanted;
+        let Some(plan) = self.plan.as_ref().filter(|_| columns > 0 && rows > 0) else { return &[] };
         self.cells.resize(columns * rows * grid.count(), [0; 3]);
-        let cells_of_a_row = (columns * grid.count()).max(1);
-        for (row, cells) in self.cells.chunks_exact_mut(cells_of_a_row).enumerate() {
-            for line in 0..grid.down {
-                let y = row * grid.down + line;
-                for (plane, samples) in self.lines.iter_mut().enumerate() {
-                    let [across, down] = if plane == 0 { &plan.axes[0] } else { &plan.axes[1] };
-                    down.add_rows(picture, plane, y, &mut self.sums);
-                    across.gather(&self.sums, samples);
-                }
-                let pieces = cells.chunks_exact_mut(grid.count());
-                let targets =
-                    pieces.flat_map(|cell| cell.iter_mut().skip(line * grid.across).take(grid.across));
-                convert(&self.lines, targets);
-                if wanted.dither != 0 {
-                    dither(cells, grid, line, y, wanted.dither);
+        let [[luma_across, luma_down], [chroma_across, chroma_down]] = &plan.axes;
+        let lines = luma_down.taps().zip(chroma_down.taps()).enumerate();
+        for (y, (luma_taps, chroma_taps)) in lines {
+            for (plane, samples) in self.planes.iter_mut().enumerate() {
+                let (across, taps) =
+                    if plane == 0 { (luma_across, luma_taps) } else { (chroma_across, chroma_taps) };
+                add_rows(picture, plane, taps, &mut self.sums);
+                across.gather(&self.sums, samples);
+            }
+            convert(&self.planes, &mut self.line);
+            if dither != 0 {
+                move_samples(&mut self.line, y, dither);
+            }
+            let cells =
+                self.cells.chunks_exact_mut(columns * grid.count()).nth(y / grid.down).unwrap_or_default();
+            let first = y % grid.down * grid.across;
+            for (cell, piece) in cells.chunks_exact_mut(grid.count()).zip(self.line.chunks_exact(grid.across))
+            {
+                if let Some(place) = cell.get_mut(first..first + grid.across) {
+                    place.copy_from_slice(piece);
                 }
             }
         }
@@ -90,114 +96,158 @@ impl Plan {
 
 /// For every sample of one direction the source positions that make it, with weights that add up to
 /// [`WHOLE`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Axis {
-    taps: Vec<Vec<(usize, u16)>>,
+    weights: Vec<i16>,
+    reaches: Vec<Reach>,
+    /// The same weights, `LANES` for each sample, padded with zeros: empty if some sample has more, or if
+    /// positions are left out.
+    padded: Vec<[i16; LANES]>,
 }
 
-/// A weight of one. A column of sums then still fits sixteen bits: 256 × 255.
-const WHOLE: usize = 256;
+/// Enough for all but strong scaling down, and few enough to be summed at once.
+const LANES: usize = 8;
+
+/// The source positions behind one sample: so many from the first one on, each `step` after the last.
+#[derive(Clone, Copy, Debug)]
+struct Reach {
+    first: usize,
+    step: usize,
+    count: usize,
+}
+
+/// A weight of one. A column of sums then still fits a signed sixteen bits, 128 × 255, as the processor's
+/// multiplication of pairs wants it.
+const WHOLE: usize = 128;
+
+/// The square of [`WHOLE`] as a shift.
+const SHIFT: u32 = 14;
 
 /// More source samples than this are not looked at for one sample; they are picked evenly.
 const MOST_TAPS: usize = 16;
 
 impl Axis {
     fn new(source: usize, samples: usize, reversed: bool) -> Self {
-        let mut taps: Vec<_> =
-            (0..samples)
-                .map(|index| {
-                    if source > samples {
-                        area(source, samples, index)
-                    } else {
-                        linear(source, samples, index)
-                    }
-                })
-                .collect();
-        if reversed {
-            taps.reverse();
+        let mut axis = Self::default();
+        for index in 0..samples {
+            let index = if reversed { samples - 1 - index } else { index };
+            let scale = if source > samples { area } else { linear };
+            let reach = scale(source, samples, index, &mut axis.weights);
+            axis.reaches.push(reach);
         }
-        Self { taps }
+        let pad = |(reach, weights): (Reach, &[i16])| {
+            let mut padded = [0; LANES];
+            padded.get_mut(..weights.len())?.copy_from_slice(weights);
+            (reach.step == 1).then_some(padded)
+        };
+        axis.padded = axis.taps().map(pad).collect::<Option<_>>().unwrap_or_default();
+        axis
     }
 
-    /// The weighted sum of the source rows behind sample row `y`, left in `sums`.
-    fn add_rows(&self, picture: &PictureSource<'_>, plane: usize, y: usize, sums: &mut Vec<u16>) {
-        sums.clear();
-        sums.resize(picture.plane_size(plane).0, 0);
-        for &(row, weight) in self.taps.get(y).into_iter().flatten() {
-            for (sum, &sample) in sums.iter_mut().zip(picture.row(plane, row)) {
-                *sum += u16::from(sample) * weight;
+    /// For every sample the source positions and their weights.
+    fn taps(&self) -> impl Iterator<Item = (Reach, &[i16])> {
+        let mut rest = self.weights.as_slice();
+        self.reaches.iter().map(move |reach| {
+            let (weights, after) = rest.split_at_checked(reach.count).unwrap_or((rest, &[]));
+            rest = after;
+            (*reach, weights)
+        })
+    }
+
+    /// One line of samples out of a line of sums, which is padded with [`LANES`] zeros.
+    fn gather(&self, sums: &[i16], samples: &mut Vec<u8>) {
+        samples.resize(self.reaches.len(), 0);
+        if self.padded.is_empty() {
+            for (sample, (reach, weights)) in samples.iter_mut().zip(self.taps()) {
+                let sums = sums.get(reach.first..).unwrap_or_default();
+                *sample = weighted(sums.iter().step_by(reach.step).zip(weights));
+            }
+        } else {
+            for (sample, (reach, weights)) in samples.iter_mut().zip(self.reaches.iter().zip(&self.padded)) {
+                let sums = sums.get(reach.first..).and_then(|sums| sums.first_chunk::<LANES>());
+                *sample = weighted(sums.unwrap_or(&[0; LANES]).iter().zip(weights));
             }
         }
     }
+}
 
-    /// One line of samples out of a line of sums.
-    fn gather(&self, sums: &[u16], samples: &mut Vec<u8>) {
-        samples.clear();
-        samples.extend(self.taps.iter().map(|taps| {
-            let sum: u32 = taps
-                .iter()
-                .map(|&(at, weight)| u32::from(sums.get(at).copied().unwrap_or_default()) * u32::from(weight))
-                .sum();
-            ((sum + (1 << 15)) >> 16) as u8
-        }));
+#[inline]
+fn weighted<'a>(terms: impl Iterator<Item = (&'a i16, &'a i16)>) -> u8 {
+    let sum: i32 = terms.map(|(&sum, &weight)| i32::from(sum) * i32::from(weight)).sum();
+    ((sum + (1 << (SHIFT - 1))) >> SHIFT) as u8
+}
+
+/// The weighted sum of source rows, left in `sums`.
+fn add_rows(
+    picture: &PictureSource<'_>,
+    plane: usize,
+    (reach, weights): (Reach, &[i16]),
+    sums: &mut Vec<i16>,
+) {
+    sums.clear();
+    sums.resize(picture.plane_size(plane).0 + LANES, 0);
+    let rows = (reach.first..).step_by(reach.step);
+    for (row, &weight) in rows.zip(weights) {
+        for (sum, &sample) in sums.iter_mut().zip(picture.row(plane, row)) {
+            *sum += i16::from(sample) * weight;
+        }
     }
 }
 
 /// Scaling down: every source sample counts by how much of it lies under this sample.
-fn area(source: usize, samples: usize, index: usize) -> Vec<(usize, u16)> {
+fn area(source: usize, samples: usize, index: usize, weights: &mut Vec<i16>) -> Reach {
     // In units of 1/samples of a source sample.
     let (start, end) = (index * source, (index + 1) * source);
     let (first, last) = (start / samples, end.div_ceil(samples));
-    if last - first > MOST_TAPS {
-        let position = |tap: usize| first + (2 * tap + 1) * (last - first) / (2 * MOST_TAPS);
-        return (0..MOST_TAPS).map(|tap| (position(tap), (WHOLE / MOST_TAPS) as u16)).collect();
+    let step = (last - first) / MOST_TAPS;
+    if step > 1 {
+        weights.extend([(WHOLE / MOST_TAPS) as i16; MOST_TAPS]);
+        return Reach { first: first + step / 2, step, count: MOST_TAPS };
     }
     let mut given = 0;
-    (first..last)
-        .map(|at| {
-            // Rounding the running total instead of each weight makes them add up exactly.
-            let covered = ((at + 1) * samples).min(end) - start;
-            let total = (covered * WHOLE + source / 2) / source;
-            let weight = total - given;
-            given = total;
-            (at, weight as u16)
-        })
-        .collect()
+    weights.extend((first..last).map(|at| {
+        // Rounding the running total instead of each weight makes them add up exactly.
+        let covered = ((at + 1) * samples).min(end) - start;
+        let total = (covered * WHOLE + source / 2) / source;
+        (total - std::mem::replace(&mut given, total)) as i16
+    }));
+    Reach { first, step: 1, count: last - first }
 }
 
 /// Scaling up: a mixture of the two source samples whose centres lie around this one's.
-fn linear(source: usize, samples: usize, index: usize) -> Vec<(usize, u16)> {
+fn linear(source: usize, samples: usize, index: usize, weights: &mut Vec<i16>) -> Reach {
     // The sample's centre in units of 1/(2 × samples), from the centre of the first source sample.
     let centre = ((2 * index + 1) * source).saturating_sub(samples);
-    let at = (centre / (2 * samples)).min(source - 1);
+    let first = (centre / (2 * samples)).min(source - 1);
     let weight = (centre % (2 * samples)) * WHOLE / (2 * samples);
-    if at + 1 == source || weight == 0 {
-        return vec![(at, WHOLE as u16)];
+    if first + 1 == source || weight == 0 {
+        weights.push(WHOLE as i16);
+        return Reach { first, step: 1, count: 1 };
     }
-    vec![(at, (WHOLE - weight) as u16), (at + 1, weight as u16)]
+    weights.extend([(WHOLE - weight) as i16, weight as i16]);
+    Reach { first, step: 1, count: 2 }
 }
 
 /// BT.601 studio range to RGB, in 8-bit fixed point.
-fn convert<'a>([y, u, v]: &[Vec<u8>; 3], targets: impl Iterator<Item = &'a mut Rgb>) {
-    for (((target, &y), &u), &v) in targets.zip(y).zip(u).zip(v) {
+fn convert([y, u, v]: &[Vec<u8>; 3], line: &mut Vec<Rgb>) {
+    line.clear();
+    line.extend(y.iter().zip(u).zip(v).map(|((&y, &u), &v)| {
         let luma = 298 * (i32::from(y) - 16) + 128;
         let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
-        *target = [luma + 409 * v, luma - 100 * u - 208 * v, luma + 516 * u]
-            .map(|value| (value >> 8).clamp(0, 255) as u8);
-    }
+        [luma + 409 * v, luma - 100 * u - 208 * v, luma + 516 * u]
+            .map(|value| (value >> 8).clamp(0, 255) as u8)
+    }));
 }
 
 /// Bayer's 4 × 4 matrix: fixed to the screen, so that a still picture stays still.
 const BAYER: [[i32; 4]; 4] = [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]];
 
-/// Moves the samples of one line by up to ± `amplitude`.
-fn dither(cells: &mut [Rgb], grid: Grid, line: usize, y: usize, amplitude: i32) {
-    let pieces = cells.chunks_exact_mut(grid.count());
-    let targets = pieces.flat_map(|cell| cell.iter_mut().skip(line * grid.across).take(grid.across));
-    let pattern = BAYER.iter().cycle().nth(y % 4).into_iter().flatten().cycle();
-    for (target, step) in targets.zip(pattern) {
+/// Dithers line `y` of samples: moves them by up to ± `amplitude`.
+fn move_samples(line: &mut [Rgb], y: usize, amplitude: i32) {
+    let Some(steps) = BAYER.get(y % BAYER.len()) else { return };
+    for (sample, step) in line.iter_mut().zip(steps.iter().cycle()) {
         let offset = (2 * step - 15) * amplitude / 15;
-        *target = target.map(|value| (i32::from(value) + offset).clamp(0, 255) as u8);
+        *sample = sample.map(|value| (i32::from(value) + offset).clamp(0, 255) as u8);
     }
 }
 
@@ -209,13 +259,10 @@ mod tests {
     #[test]
     fn weights_add_up_to_a_whole_for_any_pair_of_sizes() {
         for (source, samples) in [(1, 1), (1, 9), (2, 3), (3, 2), (640, 400), (320, 400), (3000, 1), (7, 7)] {
-            for taps in Axis::new(source, samples, false).taps {
-                assert_eq!(
-                    taps.iter().map(|tap| tap.1 as usize).sum::<usize>(),
-                    WHOLE,
-                    "{source} to {samples}"
-                );
-                assert!(taps.iter().all(|tap| tap.0 < source), "{source} to {samples}");
+            for (reach, weights) in Axis::new(source, samples, false).taps() {
+                let sum: usize = weights.iter().map(|&weight| weight as usize).sum();
+                assert_eq!((sum, weights.len()), (WHOLE, reach.count), "{source} to {samples}");
+                assert!(reach.first + reach.step * (reach.count - 1) < source, "{source} to {samples}");
             }
         }
     }

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// An I420 picture that owns its samples.
-pub struct Picture {
+pub(super) struct Picture {
     width: usize,
     height: usize,
     planes: [Vec<u8>; 3],
@@ -17,7 +17,7 @@ pub struct Picture {
 
 impl Picture {
     /// Pixels from a function of x and y to Y, U and V; chroma is taken at every second one.
-    pub fn new(width: usize, height: usize, pixel: impl Fn(usize, usize) -> [u8; 3]) -> Self {
+    pub(super) fn new(width: usize, height: usize, pixel: impl Fn(usize, usize) -> [u8; 3]) -> Self {
         let plane = |index: usize, step: usize| {
             let rows = (0..height).step_by(step);
             rows.flat_map(|y| (0..width).step_by(step).map(move |x| (x, y)))
@@ -28,11 +28,11 @@ impl Picture {
     }
 
     /// A frame of 640 × 360 of the talking head: `time` in seconds, `noise` as the standard deviation of the
-    /// luma's noise (half of it in the chroma). The bookshelf and the lamp stand still, the head does not.
-    pub fn talking_head(time: f32, noise: f32) -> Self {
+    /// luma's noise. A quarter of it is in the chroma, which cameras and codecs smooth. The bookshelf and the lamp stand still, the head does not.
+    pub(super) fn talking_head(time: f32, noise: f32) -> Self {
         let mut picture = Self::new(640, 360, |x, y| head_or_room(x as f32, y as f32, time));
         let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ u64::from(time.to_bits()));
-        for (plane, strength) in picture.planes.iter_mut().zip([noise, noise / 2.0, noise / 2.0]) {
+        for (plane, strength) in picture.planes.iter_mut().zip([noise, noise / 4.0, noise / 4.0]) {
             for sample in plane {
                 *sample = (f32::from(*sample) + strength * random.bell()).round().clamp(0.0, 255.0) as u8;
             }
@@ -41,7 +41,7 @@ impl Picture {
     }
 
     /// The view of it.
-    pub fn source(&self) -> PictureSource<'_> {
+    pub(super) fn source(&self) -> PictureSource<'_> {
         let [y, u, v] = &self.planes;
         let plane = |samples, stride| Plane { samples, stride };
         let half = self.width.div_ceil(2);
@@ -55,7 +55,7 @@ impl Picture {
 }
 
 fn head_or_room(x: f32, y: f32, time: f32) -> [u8; 3] {
-    let (sway, nod) = (30.0 * (time * 1.3).sin(), 8.0 * (time * 2.1).cos());
+    let (sway, nod) = (24.0 * (time * 1.1).sin(), 6.0 * (time * 1.9).cos());
     let (dx, dy) = (x - 320.0 - sway, y - 165.0 - nod);
     let inside =
         |cx: f32, cy: f32, rx: f32, ry: f32| ((dx - cx) / rx).powi(2) + ((dy - cy) / ry).powi(2) < 1.0;
@@ -70,9 +70,11 @@ fn head_or_room(x: f32, y: f32, time: f32) -> [u8; 3] {
         [(52.0 + 14.0 * (dx * 0.9).sin()) as u8, 124, 134]
     } else if inside(0.0, 0.0, 80.0, 108.0) {
         [(158.0 - shade) as u8, 110, 152]
-    } else if dy > 105.0 && (dx / (150.0 + dy * 0.4)).abs() < 1.0 {
-        // A checked shirt.
-        [if (dx / 14.0).floor() as i32 + (dy / 14.0).floor() as i32 & 1 == 0 { 92 } else { 118 }, 148, 112]
+    } else if dy > 105.0 && ((dx + 0.7 * sway) / (150.0 + dy * 0.4)).abs() < 1.0 {
+        // A checked shirt, which sways less than the head.
+        let (column, row) =
+            (((dx + 0.7 * sway) / 14.0).floor() as i32, ((dy + 0.7 * nod) / 14.0).floor() as i32);
+        [if column + row & 1 == 0 { 92 } else { 118 }, 148, 112]
     } else {
         room(x, y)
     }
@@ -112,26 +114,26 @@ impl Random {
 }
 
 /// A terminal that can be looked at.
-pub struct Terminal(vt100::Parser);
+pub(super) struct Terminal(vt100::Parser);
 
 impl Terminal {
     /// An empty screen.
-    pub fn new(columns: u16, rows: u16) -> Self {
+    pub(super) fn new(columns: u16, rows: u16) -> Self {
         Self(vt100::Parser::new(rows, columns, 0))
     }
 
     /// Bytes arrive.
-    pub fn feed(&mut self, bytes: &[u8]) {
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
         self.0.process(bytes);
     }
 
     /// The parsed screen.
-    pub fn screen(&self) -> &vt100::Screen {
+    pub(super) fn screen(&self) -> &vt100::Screen {
         self.0.screen()
     }
 
     /// What a rectangle shows.
-    pub fn raster(&self, area: Rect) -> Raster {
+    pub(super) fn raster(&self, area: Rect) -> Raster {
         Raster::of_cells(area.width, area.height, |column, row| {
             let Some(cell) = self.screen().cell(area.y + row, area.x + column) else {
                 return ShownCell { glyph: ' ', fore: [255; 3], back: [0; 3] };

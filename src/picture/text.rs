@@ -23,7 +23,9 @@ enum Shown {
     Unknown,
     /// A space without colours.
     Blank,
-    Glyph(Cell),
+    /// And the error at which it was last found that nothing better pays: while the error is not much larger,
+    /// there is no need to look again. It shrinks with time, so that a better fit is not missed for long.
+    Glyph(Cell, u32),
 }
 
 /// The cells of one rectangle.
@@ -101,6 +103,19 @@ impl Text {
         Vec::new()
     }
 
+    /// Makes room for pixels, which lie beneath glyphs in some terminals: blanks every cell that is not blank
+    /// yet, then writes `pixels`. Nothing if there is nothing to do.
+    pub(super) fn underlay(&mut self, holes: &[Rect], limit: usize, pixels: &[u8]) -> Vec<u8> {
+        let depth = ColorDepth::True;
+        let job = Job { samples: &[], placed: Rect::ZERO, holes, depth, dearness: 1.0, limit };
+        let mut writer = Writer::new(depth, limit);
+        self.draft.clone_from(&self.shown);
+        self.clear_bars(&job, &mut writer);
+        std::mem::swap(&mut self.shown, &mut self.draft);
+        writer.out.extend_from_slice(pixels);
+        writer.finish()
+    }
+
     /// Blanks what lies beside the picture, and forgets what lies under the holes.
     fn clear_bars(&mut self, job: &Job<'_>, writer: &mut Writer) {
         for (at, shown) in self.area.positions().zip(&mut self.draft) {
@@ -143,22 +158,30 @@ impl Text {
 
 /// Draws a cell if that is worth its bytes.
 fn draw_cell<M: Fit>(shown: &mut Shown, samples: &[Rgb], at: Position, price: f32, writer: &mut Writer) {
-    let mut choice = match shown {
-        Shown::Glyph(cell) => Choice::stay(M::error(cell, samples)),
-        Shown::Unknown | Shown::Blank => Choice::NONE,
-    };
     let terms = Terms { pen: writer.pen, price, travel: writer.travel(at) };
-    if choice.cost <= (terms.travel + 1) as f32 * price {
-        return;
+    let mut choice = Choice::NONE;
+    if let Shown::Glyph(cell, accepted) = shown {
+        let error = M::error(cell, samples);
+        // The least that could help: to go there and draw a glyph in the colours at hand.
+        let spare = (terms.travel + 4) as f32 * price;
+        if error as f32 <= *accepted as f32 + spare {
+            *accepted -= *accepted / FORGET;
+            return;
+        }
+        choice = Choice::stay(error);
+        *accepted = error;
     }
     M::improve(&mut choice, samples, &terms);
     if let Some(cell) = choice.cell {
         writer.go(at);
         writer.select(&cell);
         writer.put(M::glyph(cell.shape));
-        *shown = Shown::Glyph(cell);
+        *shown = Shown::Glyph(cell, choice.error);
     }
 }
+
+/// What an accepted error loses of itself in each frame, as a divisor.
+const FORGET: u32 = 16;
 
 /// Where in `area`, counted row by row, a position is.
 fn index(area: Rect, at: Position) -> Option<usize> {
@@ -198,13 +221,7 @@ impl Writer {
                 }
                 self.out.push(b'C');
             }
-            _ => {
-                self.out.extend_from_slice(b"\x1b[");
-                number(&mut self.out, to.y.saturating_add(1));
-                self.out.push(b';');
-                number(&mut self.out, to.x.saturating_add(1));
-                self.out.push(b'H');
-            }
+            _ => move_to(&mut self.out, to),
         }
         self.cursor = Some(to);
     }
@@ -246,6 +263,15 @@ impl Writer {
         self.out.extend_from_slice(END);
         self.out
     }
+}
+
+/// Moves the cursor, from wherever it is.
+pub(super) fn move_to(out: &mut Vec<u8>, to: Position) {
+    out.extend_from_slice(b"\x1b[");
+    number(out, to.y.saturating_add(1));
+    out.push(b';');
+    number(out, to.x.saturating_add(1));
+    out.push(b'H');
 }
 
 fn number(out: &mut Vec<u8>, value: u16) {

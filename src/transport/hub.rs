@@ -5,6 +5,7 @@ use crate::call::event::PathKind;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
 use tokio::sync::mpsc;
 
 use super::TransportEvent;
@@ -152,9 +153,9 @@ impl Hub {
     }
 
     /// A datagram came in that is neither STUN nor TURN business of our own.
-    pub(super) fn received(&self, link: LinkId, from: SocketAddr, bytes: &[u8]) {
+    pub(super) fn received(&self, now: Instant, link: LinkId, from: SocketAddr, bytes: &[u8]) {
         let mut table = self.lock();
-        match table.router.inbound(link, from, bytes) {
+        match table.router.inbound(now, link, from, bytes) {
             Verdict::Drop => {}
             Verdict::Deliver(agent) => table.deliver(agent, link, from, bytes),
             Verdict::Ring { offer, agent, evicted } => {

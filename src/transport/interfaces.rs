@@ -93,11 +93,10 @@ fn is_offered(interface: &Interface) -> bool {
     }
     match interface.address {
         IpAddr::V4(address) => !address.is_link_local(),
-        IpAddr::V6(address) => is_global(address),
+        IpAddr::V6(address) => is_global(address) || is_unique_local(address),
     }
 }
 
-/// Global unicast is 2000::/3 (RFC 4291 §2.4); unique local addresses (RFC 4193) also reach within a site.
 /// Whether an address is reachable from anywhere as far as its number tells: not private (RFC 1918), shared
 /// (RFC 6598), local, multicast or reserved.
 pub fn is_public(address: IpAddr) -> bool {
@@ -112,9 +111,16 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
+/// RFC 4291 §2.4: global unicast is 2000::/3.
 fn is_global(address: Ipv6Addr) -> bool {
     let [first, ..] = address.octets();
-    first & 0xE0 == 0x20 || first & 0xFE == 0xFC
+    first & 0xE0 == 0x20
+}
+
+/// RFC 4193 §3.1: unique local addresses reach within a site.
+fn is_unique_local(address: Ipv6Addr) -> bool {
+    let [first, ..] = address.octets();
+    first & 0xFE == 0xFC
 }
 
 #[cfg(test)]
@@ -181,6 +187,22 @@ mod tests {
         check(&machine, &["127.0.0.9"], &["127.0.0.9"]);
         check(&machine, &["172.17.0.1", "10.1.1.1"], &["172.17.0.1", "10.1.1.1"]);
         check(&machine, &["10.9.9.9"], &[]);
+    }
+
+    #[test]
+    fn public_is_what_anybody_can_reach() {
+        for (address, expect) in [
+            ("8.8.8.8", true),
+            ("192.168.1.1", false),
+            ("100.64.0.1", false),
+            ("100.128.0.1", true),
+            ("127.0.0.1", false),
+            ("2a00::1", true),
+            ("fd00::1", false),
+            ("::1", false),
+        ] {
+            assert_eq!(is_public(address.parse().unwrap()), expect, "{address}");
+        }
     }
 
     #[test]

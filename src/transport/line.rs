@@ -178,13 +178,11 @@ impl Line {
                         self.give_up();
                     }
                 }
-                Some(Way::Stream { queue, .. }) => {
-                    // Full: this datagram is lost, and the media will notice.
-                    if queue.capacity() > FOR_REQUESTS || is_request(&bytes) {
-                        let _ = queue.try_send(bytes);
-                    }
+                Some(Way::Stream { queue, .. }) if queue.capacity() > FOR_REQUESTS || is_request(&bytes) => {
+                    let _ = queue.try_send(bytes);
                 }
-                None => {}
+                // Full: this datagram is lost, and the media will notice.
+                Some(Way::Stream { .. }) | None => {}
             }
         }
     }
@@ -192,11 +190,12 @@ impl Line {
 
 impl Tap for Line {
     fn take(&self, bytes: &[u8]) -> bool {
-        let received = lock(&self.client).handle_packet(Instant::now(), bytes);
+        let now = Instant::now();
+        let received = lock(&self.client).handle_packet(now, bytes);
         match received {
             Received::Data { peer, bytes } => {
                 if let Some(link) = self.link.get() {
-                    self.hub.received(*link, peer, bytes);
+                    self.hub.received(now, *link, peer, bytes);
                 }
                 true
             }

@@ -14,12 +14,17 @@ mod paths;
 use p2pcall_relay::stun::{Builder, Class, Demux, Integrity, Key, Message, Method, Seal, attr};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
-use agents::{Agent, Offer, Owner};
+use agents::{Agent, Offer, Owner, Ring};
 use paths::Paths;
 
 /// How many unauthenticated remotes may ring an offer at a time.
 const MAX_RINGS: usize = 8;
+
+/// How long a ring may stay before another takes its place: so nobody makes us build peer connections faster
+/// than eight a second, and a friend who comes in between repeats its checks.
+const RING_TERM: Duration = Duration::from_secs(1);
 
 /// RFC 8656 §19: Forbidden. Known to every STUN stack as final, and unlike 401 no invitation to try again.
 const CODE_USED: u16 = 403;
@@ -145,9 +150,8 @@ impl Router {
     /// This ring authenticated: its offer's code is used, and every other agent is told so from now on.
     /// Returns the other rings, which are to be thrown away.
     pub fn burn(&mut self, agent: AgentId) -> Vec<AgentId> {
-        let Some(&Agent { offer: Some((offer, tie_breaker)), .. }) = self.agents.get(&agent) else {
-            return Vec::new();
-        };
+        let ring = self.agents.get(&agent).and_then(|agent| agent.ring);
+        let Some(Ring { offer, tie_breaker, .. }) = ring else { return Vec::new() };
         let Some(offer) = self.offers.get_mut(&offer) else { return Vec::new() };
         offer.burnt_by = Some(tie_breaker);
         let others: Vec<_> = offer.rings.values().copied().filter(|other| *other != agent).collect();
@@ -168,12 +172,12 @@ impl Router {
     pub fn detach(&mut self, id: AgentId) {
         let Some(agent) = self.agents.remove(&id) else { return };
         self.paths.forget(id);
-        match agent.offer {
-            Some((id, tie_breaker)) => {
-                if let Some(offer) = self.offers.get_mut(&id) {
-                    offer.rings.remove(&tie_breaker);
+        match agent.ring {
+            Some(ring) => {
+                if let Some(offer) = self.offers.get_mut(&ring.offer) {
+                    offer.rings.remove(&ring.tie_breaker);
                 }
-                self.bury(id);
+                self.bury(ring.offer);
             }
             None => {
                 // A later agent may have taken the ufrag over.
@@ -203,10 +207,10 @@ impl Router {
     }
 
     /// Decides about one inbound datagram.
-    pub fn inbound(&mut self, link: LinkId, from: SocketAddr, bytes: &[u8]) -> Verdict {
+    pub fn inbound(&mut self, now: Instant, link: LinkId, from: SocketAddr, bytes: &[u8]) -> Verdict {
         let verdict = match Demux::of(bytes) {
             Demux::Stun => match Message::parse(bytes) {
-                Ok(message) => self.stun(link, from, &message),
+                Ok(message) => self.stun(now, link, from, &message),
                 Err(_) => Verdict::Drop,
             },
             _ => self.by_path(link, from),
@@ -226,9 +230,9 @@ impl Router {
         self.paths.owner(link, from).map_or(Verdict::Drop, Verdict::Deliver)
     }
 
-    fn stun(&mut self, link: LinkId, from: SocketAddr, message: &Message<'_>) -> Verdict {
+    fn stun(&mut self, now: Instant, link: LinkId, from: SocketAddr, message: &Message<'_>) -> Verdict {
         match (message.class(), message.method()) {
-            (Class::Request, Method::BINDING) => self.request(link, from, message),
+            (Class::Request, Method::BINDING) => self.request(now, link, from, message),
             (Class::Indication, _) => self.by_path(link, from),
             (Class::Success, _) => self.paths.asker(message.id()).map_or(Verdict::Drop, Verdict::Deliver),
             (Class::Error, _) => self.error_response(message),
@@ -247,7 +251,7 @@ impl Router {
     }
 
     /// RFC 8445 §7.3: USERNAME is our ufrag, a colon, theirs; the key is our pwd.
-    fn request(&mut self, link: LinkId, from: SocketAddr, message: &Message<'_>) -> Verdict {
+    fn request(&mut self, now: Instant, link: LinkId, from: SocketAddr, message: &Message<'_>) -> Verdict {
         let Some((ufrag, _)) = message.get(attr::USERNAME).and_then(|name| name.split_once(':')) else {
             return Verdict::Drop;
         };
@@ -263,7 +267,7 @@ impl Router {
         }
         match owner {
             Owner::Agent(id) => self.deliver(id, link, from),
-            Owner::Offer(id) => self.rung(id, link, from, message),
+            Owner::Offer(id) => self.rung(now, id, (link, from), message),
         }
     }
 
@@ -272,7 +276,14 @@ impl Router {
         Verdict::Deliver(agent)
     }
 
-    fn rung(&mut self, id: OfferId, link: LinkId, from: SocketAddr, message: &Message<'_>) -> Verdict {
+    fn rung(
+        &mut self,
+        now: Instant,
+        id: OfferId,
+        path: (LinkId, SocketAddr),
+        message: &Message<'_>,
+    ) -> Verdict {
+        let (link, from) = path;
         // RFC 8445 §7.1.3: every check carries one of the two, and an agent keeps its value.
         let tie_breaker = message.get(attr::ICE_CONTROLLED).or_else(|| message.get(attr::ICE_CONTROLLING));
         let (Some(tie_breaker), Some(offer)) = (tie_breaker, self.offers.get(&id)) else {
@@ -288,14 +299,20 @@ impl Router {
             self.dropped.refused += 1;
             return refusal(message, &offer.key).map_or(Verdict::Drop, Verdict::Respond);
         }
-        let evicted = (offer.rings.len() >= MAX_RINGS).then(|| self.least_deserving(id, from.ip())).flatten();
+        let full = offer.rings.len() >= MAX_RINGS;
+        let evicted = if full { self.least_deserving(id, from.ip()) } else { None };
         if let Some(evicted) = evicted {
+            let ring = self.agents.get(&evicted).and_then(|agent| agent.ring);
+            if ring.is_some_and(|ring| now.saturating_duration_since(ring.since) < RING_TERM) {
+                return Verdict::Drop;
+            }
             self.detach(evicted);
         }
         let agent = AgentId(self.take_id());
         if let Some(offer) = self.offers.get_mut(&id) {
             offer.rings.insert(tie_breaker, agent);
-            self.agents.insert(agent, Agent::rung(offer, id, tie_breaker, from.ip()));
+            let ring = Ring { offer: id, tie_breaker, from: from.ip(), since: now };
+            self.agents.insert(agent, Agent::rung(offer, ring));
         }
         self.paths.checked(agent, link, from);
         Verdict::Ring { offer: id, agent, evicted }
@@ -307,7 +324,7 @@ impl Router {
         let offer = self.offers.get(&offer)?;
         let mut rings: HashMap<IpAddr, (usize, AgentId)> = HashMap::new();
         for id in offer.rings.values() {
-            let from = self.agents.get(id)?.from?;
+            let from = self.agents.get(id)?.ring?.from;
             let ring = rings.entry(from).or_insert((usize::from(from == newcomer), *id));
             *ring = (ring.0 + 1, ring.1.min(*id));
         }
@@ -365,8 +382,17 @@ mod tests {
             .to_vec()
     }
 
+    #[expect(clippy::disallowed_methods, reason = "any instant will do as the beginning")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
     fn ring(router: &mut Router, tie_breaker: u64, from: SocketAddr) -> Verdict {
-        router.inbound(LINK, from, &check(tie_breaker, &ours().pwd))
+        ring_at(now(), router, tie_breaker, from)
+    }
+
+    fn ring_at(now: Instant, router: &mut Router, tie_breaker: u64, from: SocketAddr) -> Verdict {
+        router.inbound(now, LINK, from, &check(tie_breaker, &ours().pwd))
     }
 
     fn rung(verdict: &Verdict) -> AgentId {
@@ -382,8 +408,8 @@ mod tests {
         assert_eq!(ring(&mut router, 7, from(2)), Verdict::Deliver(agent));
         assert_ne!(rung(&ring(&mut router, 8, from(3))), agent);
         let dtls = [22, 254, 253];
-        assert_eq!(router.inbound(LINK, from(2), &dtls), Verdict::Deliver(agent));
-        assert_eq!(router.inbound(LINK, from(9), &dtls), Verdict::Drop);
+        assert_eq!(router.inbound(now(), LINK, from(2), &dtls), Verdict::Deliver(agent));
+        assert_eq!(router.inbound(now(), LINK, from(9), &dtls), Verdict::Drop);
     }
 
     #[test]
@@ -392,7 +418,7 @@ mod tests {
         router.serve(&ours());
         let wrong = check(7, "a guess");
         for port in 1..=1_000 {
-            assert_eq!(router.inbound(LINK, from(port), &wrong), Verdict::Drop);
+            assert_eq!(router.inbound(now(), LINK, from(port), &wrong), Verdict::Drop);
         }
         assert_eq!(router.dropped().wrong_integrity, 1_000);
         assert!(router.agents.is_empty());
@@ -403,15 +429,31 @@ mod tests {
     fn a_stranger_with_many_agents_drives_out_his_own_and_not_the_friend() {
         let mut router = Router::new();
         let offer = router.serve(&ours());
-        let friend = rung(&ring(&mut router, 1, "198.51.100.1:5".parse().unwrap()));
+        let mut now = now();
+        let friend = rung(&ring_at(now, &mut router, 1, "198.51.100.1:5".parse().unwrap()));
         for tie_breaker in 2..100 {
-            let verdict = ring(&mut router, tie_breaker, from(6));
+            let verdict = ring_at(now, &mut router, tie_breaker, from(6));
             let Verdict::Ring { evicted, .. } = verdict else { panic!("{verdict:?}") };
             assert_ne!(evicted, Some(friend));
             assert_eq!(evicted.is_some(), tie_breaker > MAX_RINGS as u64);
+            now += RING_TERM;
         }
         assert_eq!(router.offers[&offer].rings.len(), MAX_RINGS);
         assert_eq!(ring(&mut router, 1, from(7)), Verdict::Deliver(friend));
+    }
+
+    #[test]
+    fn strangers_cannot_ring_faster_than_peer_connections_are_made() {
+        let mut router = Router::new();
+        router.serve(&ours());
+        let (begun, second) = (now(), Duration::from_secs(1));
+        let rings = (0..10_000u32).filter(|number| {
+            let now = begun + second * *number / 1_000;
+            matches!(ring_at(now, &mut router, (*number).into(), from(6)), Verdict::Ring { .. })
+        });
+        assert!(rings.count() <= 11 * MAX_RINGS);
+        let friend = ring_at(begun + second * 11, &mut router, 77_777, "198.51.100.1:5".parse().unwrap());
+        rung(&friend);
     }
 
     #[test]
@@ -426,7 +468,7 @@ mod tests {
         let mut answerer = Router::new();
         let agent = answerer.call(&theirs(), Some(&ours()));
         answerer.outbound(agent, LINK, from(9), &check(2, &ours().pwd));
-        assert_eq!(answerer.inbound(LINK, from(9), &refusal), Verdict::Refused(agent));
+        assert_eq!(answerer.inbound(now(), LINK, from(9), &refusal), Verdict::Refused(agent));
 
         router.detach(friend);
         let back = rung(&ring(&mut router, 1, from(3)));
@@ -441,7 +483,7 @@ mod tests {
         let request = check(2, &ours().pwd);
         answerer.outbound(agent, LINK, from(9), &request);
         let forged = refusal(&Message::parse(&request).unwrap(), &Key::short_term("a guess")).unwrap();
-        assert_eq!(answerer.inbound(LINK, from(9), &forged), Verdict::Deliver(agent));
+        assert_eq!(answerer.inbound(now(), LINK, from(9), &forged), Verdict::Deliver(agent));
     }
 
     #[test]
@@ -466,12 +508,12 @@ mod tests {
             router.outbound(agent, LINK, from(9), request);
             let answer =
                 Builder::new(&mut buffer, Class::Success, Method::BINDING, id).finish(Seal::NONE).unwrap();
-            assert_eq!(router.inbound(LINK, from(9), answer), Verdict::Deliver(agent));
+            assert_eq!(router.inbound(now(), LINK, from(9), answer), Verdict::Deliver(agent));
         }
         let id = TransactionId([3; 12]);
         let stray =
             Builder::new(&mut buffer, Class::Success, Method::BINDING, id).finish(Seal::NONE).unwrap();
-        assert_eq!(router.inbound(LINK, from(9), stray), Verdict::Drop);
+        assert_eq!(router.inbound(now(), LINK, from(9), stray), Verdict::Drop);
     }
 
     #[test]
@@ -481,10 +523,10 @@ mod tests {
         let media = [128, 0, 0, 1];
         router.outbound(one, LINK, from(9), &media);
         router.outbound(two, LINK, from(9), &media);
-        assert_eq!(router.inbound(LINK, from(9), &media), Verdict::Deliver(one));
+        assert_eq!(router.inbound(now(), LINK, from(9), &media), Verdict::Deliver(one));
         router.detach(one);
-        assert_eq!(router.inbound(LINK, from(9), &media), Verdict::Deliver(two));
-        assert_eq!(router.inbound(LinkId(2), from(9), &media), Verdict::Drop);
+        assert_eq!(router.inbound(now(), LINK, from(9), &media), Verdict::Deliver(two));
+        assert_eq!(router.inbound(now(), LinkId(2), from(9), &media), Verdict::Drop);
     }
 
     #[test]
@@ -512,7 +554,7 @@ mod tests {
         }
         assert_eq!(router.paths.len(), (128, 256));
         assert_eq!(
-            router.inbound(LINK, from(1), &[128, 0]),
+            router.inbound(now(), LINK, from(1), &[128, 0]),
             Verdict::Deliver(agent),
             "the path with media stays"
         );

@@ -123,7 +123,7 @@ impl Servers {
         if lock(&self.bindings).handle_packet(now, bytes) {
             self.drive(now);
         } else if !self.config.relay_only {
-            self.hub.received(link, from, bytes);
+            self.hub.received(now, link, from, bytes);
         }
     }
 

@@ -141,6 +141,66 @@ async fn a_remote_that_is_not_there_does_not_end_the_socket() {
 }
 
 #[tokio::test]
+async fn without_servers_not_one_packet_leaves() {
+    let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let port = server.local_addr().unwrap().port();
+    let host = String::from("127.0.0.1");
+    let config = NetworkConfig {
+        stun: vec![StunServer { host, port }],
+        relays: vec![crate::config::link::relay(&format!("turn:u:p@127.0.0.1:{port}")).unwrap()],
+        no_servers: true,
+        ..loopback()
+    };
+    let (transport, _events) = Transport::open(&config).await.unwrap();
+    let start = tokio::time::Instant::now();
+    let gathered = transport.gather(GATHER_DEADLINE).await;
+    assert!(start.elapsed() < Duration::from_millis(200));
+    assert_eq!((gathered.candidates.len(), gathered.failures), (1, vec![]));
+    let mut buffer = [0; 100];
+    let silence = tokio::time::timeout(Duration::from_millis(100), server.recv_from(&mut buffer));
+    assert!(silence.await.is_err());
+}
+
+#[tokio::test]
+async fn two_ends_talk_over_ipv6() {
+    let config = NetworkConfig { bind: vec!["::1".parse().unwrap()], ..NetworkConfig::default() };
+    let Ok((alices, mut rings)) = Transport::open(&config).await else {
+        eprintln!("SKIPPED: no IPv6 on loopback");
+        return;
+    };
+    let (bobs, _events) = Transport::open(&config).await.unwrap();
+    alices.serve(&alice());
+    let home = alices.gather(GATHER_DEADLINE).await.candidates[0].address;
+    let agent = bobs.call(&bob(), Some(&alice()));
+    let port = agent.ports().remove(0);
+    send(&port, home, &check(1)).await;
+    let TransportEvent::Ring { from, .. } = event(&mut rings).await else { panic!() };
+    assert_eq!(from, port.address());
+}
+
+#[tokio::test]
+async fn a_friend_gets_through_a_thousand_guesses() {
+    let (alices, mut rings) = Transport::open(&loopback()).await.unwrap();
+    alices.serve(&alice());
+    let home = alices.gather(GATHER_DEADLINE).await.candidates[0].address;
+    let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mut guess = check(7);
+    for round in 0..1_000_u32 {
+        guess[8..12].copy_from_slice(&round.to_be_bytes());
+        stranger.send_to(&guess, home).await.unwrap();
+        if round % 50 == 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+    let (bobs, _events) = Transport::open(&loopback()).await.unwrap();
+    let agent = bobs.call(&bob(), Some(&alice()));
+    send(&agent.ports()[0], home, &check(1)).await;
+    let TransportEvent::Ring { from, .. } = event(&mut rings).await else { panic!() };
+    assert_eq!(from, agent.ports()[0].address());
+    assert_eq!(alices.dropped().wrong_integrity, 1_000);
+}
+
+#[tokio::test]
 async fn an_address_of_another_machine_cannot_be_bound() {
     let config = NetworkConfig { bind: vec!["203.0.113.77".parse().unwrap()], ..NetworkConfig::default() };
     let error = Transport::open(&config).await.unwrap_err();

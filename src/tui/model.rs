@@ -219,6 +219,24 @@ pub struct Titles {
     pub local: String,
 }
 
+/// What is shown in the call beside the friend's picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Panes {
+    /// The diagnostics.
+    pub diagnostics: bool,
+    /// The own picture.
+    pub own_picture: bool,
+}
+
+/// What was decided on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Let in whoever answered.
+    pub auto_accept: bool,
+    /// Codes may be copied.
+    pub clipboard: bool,
+}
+
 /// How the call ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
@@ -249,14 +267,10 @@ pub struct Model {
     pub screen: Screen,
     /// What lies over it.
     pub layer: Layer,
-    /// The diagnostics are open.
-    pub diagnostics: bool,
-    /// The own picture is shown.
-    pub own_shown: bool,
-    /// Let in whoever answered.
-    pub auto_accept: bool,
-    /// Codes may be copied.
-    pub clipboard: bool,
+    /// What is shown in the call beside the friend's picture.
+    pub panes: Panes,
+    /// What was decided on the command line.
+    pub options: Options,
     /// The code, once there is one.
     pub code: Option<ShownCode>,
     /// What was copied last, and what became of it.
@@ -312,10 +326,8 @@ impl Model {
                 Role::Answer | Role::Demo => Screen::Joining,
             },
             layer: Layer::None,
-            diagnostics: false,
-            own_shown: true,
-            auto_accept: false,
-            clipboard: true,
+            panes: Panes { diagnostics: role == Role::Demo, own_picture: true },
+            options: Options { auto_accept: false, clipboard: true },
             code: None,
             copied: None,
             checking: false,

@@ -100,7 +100,7 @@ pub fn clock(time: Duration) -> String {
 /// A fraction as a percentage with one decimal where it matters: `0 %`, `0.4 %`, `12 %`.
 pub fn percent(fraction: f32) -> String {
     let percent = (fraction * 100.0).clamp(0.0, 100.0);
-    if percent < 0.05 || percent >= 9.95 { format!("{percent:.0} %") } else { format!("{percent:.1} %") }
+    if (0.05..9.95).contains(&percent) { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
 }
 
 /// Bytes in the unit that reads best.
@@ -119,15 +119,13 @@ pub fn ascii(symbol: &str) -> &'static str {
         "…" => "~",
         "─" | "━" | "–" | "—" | "╌" => "-",
         "│" | "┃" => "|",
-        "┌" | "┐" | "└" | "┘" | "╭" | "╮" | "╰" | "╯" | "├" | "┤" | "┬" | "┴" | "┼" => {
+        "┌" | "┐" | "└" | "┘" | "╭" | "╮" | "╰" | "╯" | "├" | "┤" | "┬" | "┴" | "┼" | "✓" => {
             "+"
         }
         "·" | "•" => "*",
         "↓" => "v",
         "↑" => "^",
-        "→" => ">",
-        "▸" | "›" => ">",
-        "✓" => "+",
+        "→" | "▸" | "›" => ">",
         "▏" => "_",
         "█" | "▀" | "▄" => "#",
         _ => "?",

@@ -1,21 +1,8 @@
-//! How things look: which colours the terminal has and whether it shows UTF-8, found out from the
-//! environment's values. Colours only ever add to what bold, dim and reversed text say already.
+//! How things look: what a tone is drawn like with the colours there are. Colours only ever add to what bold, dim and reversed text say already.
 
 use crate::cli;
+use crate::picture::{self, CellSize, ColorChoice, ColorDepth, Facts, Mode};
 use ratatui::style::{Color, Modifier, Style};
-
-/// How many colours are used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Colors {
-    /// None: bold, dim and reversed only.
-    None,
-    /// The 16 named ones.
-    Named,
-    /// The 256-colour palette.
-    Palette,
-    /// 24 bits.
-    True,
-}
 
 /// What a piece of text is, not how it looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,35 +31,38 @@ pub enum Tone {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
     /// Colours.
-    pub colors: Colors,
+    pub colors: ColorDepth,
     /// Whether characters beyond ASCII are shown.
     pub utf8: bool,
+    /// The shape of a cell.
+    pub cell: CellSize,
+}
+
+/// How cells and pictures look, by what was asked for and what is known of the terminal.
+pub fn looks(render: cli::Render, color: cli::Color, facts: &Facts) -> (Look, picture::Look) {
+    let render = match render {
+        cli::Render::Auto => picture::Render::Auto,
+        cli::Render::Kitty => picture::Render::Only(Mode::Kitty),
+        cli::Render::Sixel => picture::Render::Only(Mode::Sixel),
+        cli::Render::Half => picture::Render::Only(Mode::Half),
+        cli::Render::Sextant => picture::Render::Only(Mode::Sextant),
+        cli::Render::Braille => picture::Render::Only(Mode::Braille),
+        cli::Render::Ascii => picture::Render::Only(Mode::Ascii),
+    };
+    let color = match color {
+        cli::Color::Auto => ColorChoice::Auto,
+        cli::Color::True => ColorChoice::Only(ColorDepth::True),
+        cli::Color::Palette => ColorChoice::Only(ColorDepth::Indexed),
+        cli::Color::Named => ColorChoice::Only(ColorDepth::Ansi),
+        cli::Color::Never => ColorChoice::Only(ColorDepth::Never),
+    };
+    let picture = picture::choose(render, color, facts);
+    // Where the locale says nothing, whoever draws pictures in block characters takes it to be UTF-8.
+    let utf8 = facts.utf8.unwrap_or(picture.mode != Mode::Ascii);
+    (Look { colors: picture.color, utf8, cell: picture.cell }, picture)
 }
 
 impl Look {
-    /// Decides from what was asked for and from the environment: `NO_COLOR` (no-color.org), `COLORTERM`, `TERM`, and
-    /// the locale's variables in POSIX's order.
-    pub fn detect(asked: cli::Color, env: impl Fn(&str) -> Option<String>) -> Self {
-        let value = |name: &str| env(name).filter(|value| !value.is_empty());
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| value(name)).unwrap_or_default();
-        let locale = locale.to_ascii_lowercase();
-        let utf8 = locale.contains("utf-8") || locale.contains("utf8") || cfg!(windows);
-        let term = value("TERM").unwrap_or_default();
-        let colorterm = value("COLORTERM").unwrap_or_default();
-        let colors = match asked {
-            cli::Color::True => Colors::True,
-            cli::Color::Palette => Colors::Palette,
-            cli::Color::Named => Colors::Named,
-            cli::Color::Never => Colors::None,
-            cli::Color::Auto if value("NO_COLOR").is_some() || term == "dumb" => Colors::None,
-            cli::Color::Auto if colorterm == "truecolor" || colorterm == "24bit" => Colors::True,
-            cli::Color::Auto if term.contains("direct") || term.contains("kitty") => Colors::True,
-            cli::Color::Auto if term.contains("256color") => Colors::Palette,
-            cli::Color::Auto => Colors::Named,
-        };
-        Self { colors, utf8 }
-    }
-
     /// The style of a tone.
     pub fn style(self, tone: Tone) -> Style {
         let plain = Style::new();
@@ -88,7 +78,7 @@ impl Look {
             Tone::Bar => (None, Modifier::REVERSED),
         };
         match color {
-            Some(color) if self.colors > Colors::None => plain.fg(color).add_modifier(modifier),
+            Some(color) if self.colors != ColorDepth::Never => plain.fg(color).add_modifier(modifier),
             _ => plain.add_modifier(modifier),
         }
     }
@@ -97,8 +87,8 @@ impl Look {
     /// colours no reader finds it. The palette's fixed entries where there is one, for themes change the named.
     pub fn qr_colors(self) -> (Color, Color) {
         match self.colors {
-            Colors::Palette | Colors::True => (Color::Indexed(16), Color::Indexed(231)),
-            Colors::None | Colors::Named => (Color::Black, Color::White),
+            ColorDepth::Indexed | ColorDepth::True => (Color::Indexed(16), Color::Indexed(231)),
+            ColorDepth::Never | ColorDepth::Ansi => (Color::Black, Color::White),
         }
     }
 }
@@ -107,46 +97,31 @@ impl Look {
 mod tests {
     use super::*;
 
-    fn detect(asked: cli::Color, env: &[(&str, &str)]) -> (Colors, bool) {
-        let look = Look::detect(asked, |name| {
-            env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        });
+    fn detect(color: cli::Color, env: &[(&str, &str)]) -> (ColorDepth, bool) {
+        let value =
+            |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let (look, picture) = looks(cli::Render::Auto, color, &Facts::from_env(value));
+        assert_eq!(look.colors, picture.color);
         (look.colors, look.utf8)
     }
 
     #[test]
-    fn colours_follow_the_wish_then_the_environment() {
+    fn the_wish_comes_before_the_environment() {
         let auto = cli::Color::Auto;
         for (asked, env, want) in [
-            (auto, &[("TERM", "xterm-256color")][..], Colors::Palette),
-            (auto, &[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")], Colors::True),
-            (auto, &[("TERM", "xterm")], Colors::Named),
-            (auto, &[("TERM", "xterm-256color"), ("NO_COLOR", "1")], Colors::None),
-            (auto, &[("TERM", "xterm-256color"), ("NO_COLOR", "")], Colors::Palette),
-            (auto, &[("TERM", "dumb")], Colors::None),
-            (cli::Color::True, &[("NO_COLOR", "1")], Colors::True),
-            (cli::Color::Never, &[("COLORTERM", "truecolor")], Colors::None),
+            (auto, &[("TERM", "xterm-256color"), ("LANG", "de_DE.UTF-8")][..], (ColorDepth::Indexed, true)),
+            (auto, &[("TERM", "xterm"), ("LANG", "C")], (ColorDepth::Ansi, false)),
+            (auto, &[("TERM", "xterm"), ("NO_COLOR", "1")], (ColorDepth::Never, false)),
+            (auto, &[("TERM", "xterm"), ("COLORTERM", "truecolor")], (ColorDepth::True, true)),
+            (cli::Color::Palette, &[("TERM", "xterm"), ("NO_COLOR", "1")], (ColorDepth::Indexed, false)),
         ] {
-            assert_eq!(detect(asked, env).0, want, "{env:?}");
-        }
-    }
-
-    #[test]
-    fn utf8_is_what_the_locale_says() {
-        for (env, want) in [
-            (&[("LANG", "de_DE.UTF-8")][..], true),
-            (&[("LANG", "C")], false),
-            (&[("LANG", "de_DE.UTF-8"), ("LC_ALL", "C")], false),
-            (&[("LANG", "C"), ("LC_CTYPE", "C.utf8")], true),
-            (&[], false),
-        ] {
-            assert_eq!(detect(cli::Color::Auto, env).1, want, "{env:?}");
+            assert_eq!(detect(asked, env), want, "{env:?}");
         }
     }
 
     #[test]
     fn without_colours_no_tone_has_one() {
-        let look = Look { colors: Colors::None, utf8: true };
+        let look = Look { colors: ColorDepth::Never, utf8: true, cell: CellSize::default() };
         for tone in [Tone::Key, Tone::Good, Tone::Warn, Tone::Bad, Tone::Code, Tone::Bar, Tone::Dim] {
             assert_eq!((look.style(tone).fg, look.style(tone).bg), (None, None), "{tone:?}");
         }

@@ -57,9 +57,9 @@ pub fn update(model: &mut Model, msg: Msg, now: Duration) -> Vec<Effect> {
         Msg::Key(key) => press::press(model, key),
         Msg::Paste(text) => paste(model, text),
         Msg::Resize(columns, rows) => resize(model, (columns, rows)),
-        Msg::Call(CallEvent::Code(code)) => event::code(model, code, Share::default()),
+        Msg::Call(CallEvent::Code(code)) => event::code(model, &code, Share::default()),
         Msg::Call(event) => event::call(model, event),
-        Msg::Code(code, share) => event::code(model, code, share),
+        Msg::Code(code, share) => event::code(model, &code, share),
         Msg::Copied(what, outcome) => {
             model.copied = Some((what, outcome));
             Vec::new()

@@ -15,6 +15,7 @@ mod status;
 mod waiting;
 mod words;
 
+use crate::picture::place;
 use crate::tui::model::{Layer, Model, Role, Screen, Which};
 use crate::tui::text;
 use crate::tui::theme::Tone;
@@ -32,10 +33,19 @@ pub const SMALLEST: (u16, u16) = (40, 12);
 pub struct PictureArea {
     /// Whose.
     pub which: Which,
-    /// Its cells.
+    /// The cells it may take.
     pub rect: Rect,
+    /// The cells it takes, in its shape.
+    pub placed: Rect,
     /// What covers it: these cells are not the picture's.
     pub holes: Vec<Rect>,
+}
+
+impl PictureArea {
+    /// A picture of this size, as large as fits.
+    fn new(model: &Model, which: Which, rect: Rect, size: (u32, u32)) -> Self {
+        Self { which, rect, placed: place(size, rect, model.look.cell), holes: Vec::new() }
+    }
 }
 
 /// Text of several rows that the terminal should wrap by itself, so that it selects and copies it as one line.
@@ -84,7 +94,9 @@ pub fn pictures(model: &Model, area: Rect) -> Vec<PictureArea> {
     let mut areas =
         if model.role == Role::Demo { demo::pictures(model, area) } else { call::pictures(model, area) };
     if let Some(popup) = popup(model, area) {
-        areas.iter_mut().for_each(|picture| picture.holes.push(popup));
+        for picture in &mut areas {
+            picture.holes.push(popup);
+        }
     }
     areas
 }

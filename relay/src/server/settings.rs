@@ -18,12 +18,14 @@ pub struct Listener {
     pub other_address: Option<usize>,
     /// RFC 5780: the listener with the other address and the other port.
     pub other_both: Option<usize>,
+    /// The relay does without it if the address is not to be had.
+    pub optional: bool,
 }
 
 impl Listener {
     /// A listener that takes no part in behavior discovery.
     pub fn plain(local: SocketAddr, external: SocketAddr) -> Self {
-        Self { local, external, other_port: None, other_address: None, other_both: None }
+        Self { local, external, other_port: None, other_address: None, other_both: None, optional: false }
     }
 }
 
@@ -67,4 +69,22 @@ pub struct Settings {
     pub guest: bool,
     /// Where new clients are sent while this relay drains (RFC 8489 §10: 300 Try Alternate).
     pub alternate_server: Option<SocketAddr>,
+}
+
+impl Settings {
+    /// Takes a listener out, and out of the others' links.
+    pub fn remove_listener(&mut self, at: usize) {
+        if at >= self.listeners.len() {
+            return;
+        }
+        self.listeners.remove(at);
+        let follow = |link: &mut Option<usize>| {
+            *link = link.filter(|&other| other != at).map(|other| if other > at { other - 1 } else { other });
+        };
+        for listener in &mut self.listeners {
+            follow(&mut listener.other_port);
+            follow(&mut listener.other_address);
+            follow(&mut listener.other_both);
+        }
+    }
 }

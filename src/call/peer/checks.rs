@@ -84,6 +84,14 @@ impl Checks {
         self.path
     }
 
+    /// Whether a packet deserves to be sent twice: until the channel is open each lost DTLS record costs a
+    /// second or more (RFC 6347 §4.2.4.1; RFC 9260 §16 for the SCTP in it), and a copy some hundred bytes. The
+    /// remote end drops it as a replay.
+    pub(super) fn is_precious(&self, packet: &[u8]) -> bool {
+        // RFC 7983 §7: the first byte of a DTLS record.
+        !self.settled && packet.first().is_some_and(|first| (20..64).contains(first))
+    }
+
     /// Judges a packet that the agent wants to send.
     pub(super) fn outbound(&mut self, now: Duration, path: Path, relayed: bool, packet: &[u8]) -> Outbound {
         let Some(stun) = Stun::parse(packet) else {
@@ -244,6 +252,17 @@ mod tests {
             assert!(sends(&mut checks, ms, DIRECT, &nomination));
             assert!(sends(&mut checks, ms, DIRECT, &stun(BINDING_SUCCESS, 3, &[])));
         }
+    }
+
+    #[test]
+    fn handshakes_are_precious_until_the_channel_is_open() {
+        let mut checks = Checks::new(true);
+        for (first, precious) in [(22, true), (23, true), (0, false), (128, false)] {
+            assert_eq!(checks.is_precious(&[first, 1]), precious, "{first}");
+        }
+        assert!(!checks.is_precious(&[]));
+        checks.settle();
+        assert!(!checks.is_precious(&[22]));
     }
 
     #[test]

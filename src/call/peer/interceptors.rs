@@ -25,7 +25,7 @@ use rtc::rtcp::receiver_report::ReceiverReport;
 use rtc::rtcp::reception_report::ReceptionReport;
 use rtc::rtcp::sender_report::SenderReport;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::{
-    TransportLayerNack, nack_pairs_from_sequence_numbers,
+    NackPair, TransportLayerNack, nack_pairs_from_sequence_numbers,
 };
 use rtc::sansio::Protocol;
 use rtc::shared::TransportContext;
@@ -228,7 +228,7 @@ impl Watch {
             self.media.counters().report_sent(report.ntp_time, self.media.at(self.now));
         }
         let Some(nack) = packet.as_any().downcast_ref::<TransportLayerNack>() else { return true };
-        let missing = nack.nacks.iter().flat_map(|pair| pair.packet_list());
+        let missing = nack.nacks.iter().flat_map(NackPair::packet_list);
         let now = self.media.at(self.now);
         let due = self.asked.now(now, (self.round_trip)(), nack.media_ssrc, missing);
         if due.is_empty() {
@@ -473,7 +473,7 @@ mod tests {
                 return Vec::new();
             };
             let nack = said[0].as_any().downcast_ref::<TransportLayerNack>().unwrap();
-            nack.nacks.iter().flat_map(|pair| pair.packet_list()).collect()
+            nack.nacks.iter().flat_map(NackPair::packet_list).collect()
         };
         assert_eq!(ask(0, &[5, 7]), [5, 7]);
         assert_eq!(ask(20, &[5, 7, 9]), [9]);

@@ -1,6 +1,6 @@
 //! I/O: everything after an authenticated friend was met: greeting, consent, media, hang-up.
 
-use super::media::{Running, first_frames};
+use super::media::Running;
 use super::{Session, sleep_until, step};
 use crate::call::channel::{DescriptionKind, Message, Talk};
 use crate::call::ending::Ending;
@@ -55,7 +55,7 @@ struct Conversation {
     /// When media could first flow.
     connected: Option<Duration>,
     /// Which first frames were told.
-    told_first: [bool; 2],
+    told_first: (bool, bool),
     told_path: Option<(usize, SocketAddr)>,
     muted: bool,
     video_on: bool,
@@ -72,7 +72,7 @@ impl Session {
             media: None,
             meter: Meter::default(),
             connected: None,
-            told_first: [false; 2],
+            told_first: (false, false),
             told_path: None,
             muted: false,
             video_on: true,
@@ -148,15 +148,18 @@ impl Conversation {
             PeerEvent::Failed | PeerEvent::ChannelClosed => step(life, &session.line, Input::PathFailed),
             PeerEvent::KeyFrameWanted => {
                 if let Some(media) = &self.media {
-                    media.key_frame();
+                    media.media().key_frame();
                 }
                 Vec::new()
             }
-            PeerEvent::Track { kind: MediaKind::Video, .. } => {
-                self.peer.request_key_frame();
+            PeerEvent::Track { kind, codec } => {
+                if kind == MediaKind::Video {
+                    self.peer.request_key_frame();
+                }
+                self.media.iter().for_each(|media| media.receives(codec));
                 Vec::new()
             }
-            PeerEvent::Track { .. } | PeerEvent::ChannelOpen => Vec::new(),
+            PeerEvent::ChannelOpen => Vec::new(),
         }
     }
 
@@ -201,11 +204,11 @@ impl Conversation {
                 }
                 Effect::Mute(muted) => {
                     self.muted = muted;
-                    self.media.iter().for_each(|media| media.set_muted(muted));
+                    self.media.iter().for_each(|media| media.media().set_muted(muted));
                 }
                 Effect::Video(on) => {
                     self.video_on = on;
-                    self.media.iter().for_each(|media| media.set_video(on));
+                    self.media.iter().for_each(|media| media.media().set_video(on));
                 }
                 Effect::Finish(ending) => return Some(ending),
                 // Devices open when it is known which codecs the friend takes; a reply is of no use any more.
@@ -272,10 +275,10 @@ impl Conversation {
         }
         self.connected = Some(session.now());
         let effects = step(life, &session.line, Input::MediaReady);
-        match Running::start(session, &self.peer, &mut self.streams, agreement) {
+        match Running::start(session, &self.peer, &mut self.streams, agreement).await {
             Ok(media) => {
-                media.set_muted(self.muted);
-                media.set_video(self.video_on);
+                media.media().set_muted(self.muted);
+                media.media().set_video(self.video_on);
                 self.media = Some(media);
             }
             Err(failure) => return step(life, &session.line, Input::Broke(failure)),
@@ -304,18 +307,23 @@ impl Conversation {
     }
 
     async fn media_event(&mut self, session: &Session, event: MediaEvent) {
-        if let (Some(kind), Some(connected)) = (first_frames(&event), self.connected) {
-            let told = &mut self.told_first[usize::from(kind == MediaKind::Video)];
-            if !std::mem::replace(told, true) {
-                let after_connect_ms = session.now().saturating_sub(connected).as_millis() as u64;
-                session.emit(CallEvent::Media { kind, after_connect_ms }).await;
-            }
+        match event {
+            MediaEvent::KeyFrameNeeded => self.peer.request_key_frame(),
+            MediaEvent::FirstRemoteFrame(kind) => self.first_frame(session, kind).await,
+            MediaEvent::Trouble(notice) => session.emit(CallEvent::Warning(notice)).await,
+            MediaEvent::Mended(code) => session.emit(CallEvent::Mended { code }).await,
         }
-        if matches!(event, MediaEvent::KeyFrameNeeded) {
-            self.peer.request_key_frame();
-        }
-        if let Some(notice) = super::media::notice(&event) {
-            session.emit(CallEvent::Warning(notice)).await;
+    }
+
+    async fn first_frame(&mut self, session: &Session, kind: MediaKind) {
+        let Some(connected) = self.connected else { return };
+        let told = match kind {
+            MediaKind::Audio => &mut self.told_first.0,
+            MediaKind::Video => &mut self.told_first.1,
+        };
+        if !std::mem::replace(told, true) {
+            let after_connect_ms = session.now().saturating_sub(connected).as_millis() as u64;
+            session.emit(CallEvent::Media { kind, after_connect_ms }).await;
         }
     }
 

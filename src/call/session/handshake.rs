@@ -13,6 +13,7 @@ use crate::code::keys::{self, CallKeys, certificate_hash};
 use crate::code::words::{SafetyInput, safety_words};
 use crate::media::frame::Codec;
 use crate::transport::{Agent, Port};
+use bytes::Bytes;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +21,8 @@ use tokio::time::timeout;
 
 /// Whoever has not authenticated so long after DTLS is dropped.
 const AUTHENTICATION_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the answerer waits before it authenticates again.
+const INSIST_INTERVAL: Duration = Duration::from_millis(250);
 /// Whoever rings and does not get as far as DTLS in this time is dropped, and may ring again.
 const RING_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -174,16 +177,38 @@ async fn authenticate(
         Role::Offerer => (keys::Role::Offerer, keys::Role::Answerer, own, remote),
         Role::Answerer => (keys::Role::Answerer, keys::Role::Offerer, remote, own),
     };
-    peer.send(&Message::Auth(terms.keys.auth_mac(mine, &offerer, &answerer)).encode()).await?;
-    let message = match wait_for(streams, |event| matches!(event, PeerEvent::ChannelMessage(_))).await? {
-        PeerEvent::ChannelMessage(bytes) => Message::decode(&bytes),
-        _ => return Err(Unmet::Broke),
+    let authentication = Message::Auth(terms.keys.auth_mac(mine, &offerer, &answerer)).encode();
+    let received = match terms.role {
+        Role::Offerer => next_message(streams).await?,
+        Role::Answerer => insist(peer, streams, &authentication).await?,
     };
-    let Ok(Message::Auth(mac)) = message else { return Err(Unmet::WrongAuthentication) };
+    let Ok(Message::Auth(mac)) = Message::decode(&received) else { return Err(Unmet::WrongAuthentication) };
     if !terms.keys.auth_agrees(other, &offerer, &answerer, &mac) {
         return Err(Unmet::WrongAuthentication);
     }
+    if terms.role == Role::Offerer {
+        peer.send(&authentication).await?;
+    }
     Ok(verification(&terms.keys, offerer, answerer))
+}
+
+/// The answerer speaks first, and says it again until it is answered: the stack loses what arrives between
+/// the moment at which an association stands and the one at which its channel is registered, and only the
+/// association's server, the offerer, can know from the answerer's first message that both moments are past.
+async fn insist(peer: &Peer, streams: &mut PeerStreams, authentication: &[u8]) -> Result<Bytes, Unmet> {
+    loop {
+        peer.send(authentication).await?;
+        if let Ok(answer) = timeout(INSIST_INTERVAL, next_message(streams)).await {
+            return answer;
+        }
+    }
+}
+
+async fn next_message(streams: &mut PeerStreams) -> Result<Bytes, Unmet> {
+    match wait_for(streams, |event| matches!(event, PeerEvent::ChannelMessage(_))).await? {
+        PeerEvent::ChannelMessage(bytes) => Ok(bytes),
+        _ => Err(Unmet::Broke),
+    }
 }
 
 /// What the safety words need: a fresh nonce, and how they are derived.

@@ -139,7 +139,7 @@ fn vp8_descriptor(payload: &[u8]) -> Option<Vp8Descriptor<'_>> {
         let tid_or_key = usize::from(extensions & 0x30 != 0);
         rest = behind.get(picture_id + tl0 + tid_or_key..)?;
     }
-    Some(Vp8Descriptor { starts: first & 0x10 != 0 && first & 7 == 0, rest })
+    Some(Vp8Descriptor { starts: first & 0x17 == 0x10, rest })
 }
 
 /// RFC 6386 §9.1: the lowest bit of a frame's first byte is 0 in a key frame.

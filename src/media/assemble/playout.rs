@@ -73,11 +73,10 @@ mod tests {
                 playout.arrival((1 << 32) + n * 3000, sent + Duration::from_millis(50 + transit(n)))
             })
             .collect();
-        let delays = shown
-            .iter()
-            .zip(0..)
-            .map(|(at, n)| (*at - Duration::from_micros(n * 1_000_000 / 30)).as_millis() as u64 - 50);
-        let intervals = shown.windows(2).map(|pair| (pair[1] - pair[0]).as_millis() as u64);
+        let delays = shown.iter().zip(0..).map(|(at, n)| {
+            at.saturating_sub(Duration::from_micros(n * 1_000_000 / 30)).as_millis() as u64 - 50
+        });
+        let intervals = shown.windows(2).map(|pair| pair[1].saturating_sub(pair[0]).as_millis() as u64);
         (delays.collect(), intervals.collect())
     }
 

@@ -63,13 +63,13 @@ impl CameraSource {
         std::thread::Builder::new()
             .name("camera".into())
             .spawn(move || run(index, config, &ready, &to, &stopped))
-            .map_err(lost)?;
-        opened.recv_timeout(OPENING).map_err(|_| lost("it does not open"))??;
+            .map_err(|error| lost(&error))?;
+        opened.recv_timeout(OPENING).map_err(|_| lost(&"it does not open"))??;
         Ok(Self { frames, stop, fit: Fit::new(config.size), silent_waits: 0 })
     }
 }
 
-fn lost(why: impl ToString) -> SourceError {
+fn lost(why: &dyn std::fmt::Display) -> SourceError {
     SourceError::Lost(why.to_string().chars().filter(|c| !c.is_control()).take(200).collect())
 }
 
@@ -84,7 +84,7 @@ impl VideoSource for CameraSource {
                 self.silent_waits += 1;
                 Ok(None)
             }
-            Err(_) => Err(lost("it gives no pictures")),
+            Err(_) => Err(lost(&"it gives no pictures")),
         }
     }
 }
@@ -127,7 +127,7 @@ fn run(
                 let _ = frames.try_send(Ok(frame));
             }
             Err(error) => {
-                let _ = frames.send(Err(lost(error)));
+                let _ = frames.send(Err(lost(&error)));
                 return;
             }
         }
@@ -136,13 +136,13 @@ fn run(
 
 fn open(index: u32, config: SourceConfig) -> Result<Camera, SourceError> {
     let any = RequestedFormat::with_formats(RequestedFormatType::None, &LAYOUTS);
-    let mut camera = Camera::new(CameraIndex::Index(index), any).map_err(lost)?;
-    let formats = camera.compatible_camera_formats().map_err(lost)?;
+    let mut camera = Camera::new(CameraIndex::Index(index), any).map_err(|error| lost(&error))?;
+    let formats = camera.compatible_camera_formats().map_err(|error| lost(&error))?;
     if let Some(format) = nearest(&formats, config.size, config.fps) {
         let exact = RequestedFormat::with_formats(RequestedFormatType::Exact(format), &LAYOUTS);
-        camera.set_camera_requset(exact).map_err(lost)?;
+        camera.set_camera_requset(exact).map_err(|error| lost(&error))?;
     }
-    camera.open_stream().map_err(lost)?;
+    camera.open_stream().map_err(|error| lost(&error))?;
     Ok(camera)
 }
 

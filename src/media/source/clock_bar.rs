@@ -94,6 +94,6 @@ mod tests {
 
     #[test]
     fn a_picture_without_a_bar_says_so() {
-        assert_eq!(read(&[126; 640 * 360], 640), None);
+        assert_eq!(read(&vec![126; 640 * 360], 640), None);
     }
 }

@@ -26,10 +26,10 @@ pub(super) fn open(path: &Path, config: SourceConfig) -> Result<Box<dyn FrameRea
         } else {
             format!("ffmpeg did not start: {error}")
         };
-        unreadable(path, why)
+        unreadable(path, &why)
     };
     let mut child = command(path, config).spawn().map_err(missing)?;
-    let pictures = child.stdout.take().ok_or_else(|| unreadable(path, "ffmpeg has no output"))?;
+    let pictures = child.stdout.take().ok_or_else(|| unreadable(path, &"ffmpeg has no output"))?;
     Ok(Box::new(FfmpegReader {
         path: path.to_owned(),
         child,
@@ -84,7 +84,7 @@ impl FrameReader for FfmpegReader {
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof && self.any => return Ok(None),
                 Err(_) => {
                     let why = self.complaint();
-                    return Err(unreadable(&self.path, why));
+                    return Err(unreadable(&self.path, &why));
                 }
             }
         }

@@ -12,10 +12,13 @@ type Open = fn(&Path, SourceConfig) -> Result<Box<dyn FrameReader>, SourceError>
 
 /// Opens a file by what its first bytes say it is; what this program can't read itself goes to ffmpeg.
 pub fn open(path: &Path, config: SourceConfig) -> Result<Box<dyn VideoSource>, SourceError> {
+    if std::fs::metadata(path).is_ok_and(|of| !of.is_file()) {
+        return Err(unreadable(path, &"it is no regular file, and cannot be played in a loop"));
+    }
     let mut head = [0; 12];
     let length = std::fs::File::open(path)
         .and_then(|mut file| file.read(&mut head))
-        .map_err(|error| unreadable(path, error))?;
+        .map_err(|error| unreadable(path, &error))?;
     let head = head.get(..length).unwrap_or_default();
     let open: Open = match head {
         [b'Y', b'U', b'V', b'4', b'M', b'P', b'E', b'G', b'2', ..] => y4m::open,
@@ -29,7 +32,7 @@ pub fn open(path: &Path, config: SourceConfig) -> Result<Box<dyn VideoSource>, S
 }
 
 /// A file that gives no pictures, and why.
-pub(super) fn unreadable(path: &Path, why: impl ToString) -> SourceError {
+pub(super) fn unreadable(path: &Path, why: &dyn std::fmt::Display) -> SourceError {
     let why = why.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
     SourceError::Unreadable { path: path.to_owned(), why }
 }
@@ -68,7 +71,7 @@ impl FileSource {
             return Ok(frame);
         }
         self.reader = (self.open)(&self.path, self.config)?;
-        self.reader.read()?.ok_or_else(|| unreadable(&self.path, "it holds no whole picture"))
+        self.reader.read()?.ok_or_else(|| unreadable(&self.path, &"it holds no whole picture"))
     }
 }
 
@@ -89,6 +92,8 @@ impl VideoSource for FileSource {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests in real time")]
+
     use super::*;
     use crate::media::sink::y4m::Y4mWriter;
     use std::time::Instant;

@@ -24,12 +24,12 @@ struct IvfReader {
 
 /// Opens a file and reads its header.
 pub(super) fn open(path: &Path, _: SourceConfig) -> Result<Box<dyn FrameReader>, SourceError> {
-    let mut file = BufReader::new(File::open(path).map_err(|error| unreadable(path, error))?);
+    let mut file = BufReader::new(File::open(path).map_err(|error| unreadable(path, &error))?);
     let mut header = [0; HEADER_BYTES];
-    file.read_exact(&mut header).map_err(|error| unreadable(path, error))?;
+    file.read_exact(&mut header).map_err(|error| unreadable(path, &error))?;
     let (codec, rate) =
-        parse_header(&header).ok_or_else(|| unreadable(path, "only VP8 and H.264 are read"))?;
-    let decoder = video::decoder(codec).map_err(|error| unreadable(path, error))?;
+        parse_header(&header).ok_or_else(|| unreadable(path, &"only VP8 and H.264 are read"))?;
+    let decoder = video::decoder(codec).map_err(|error| unreadable(path, &error))?;
     Ok(Box::new(IvfReader { path: path.to_owned(), file, decoder, rate }))
 }
 
@@ -70,7 +70,7 @@ impl IvfReader {
 
 impl FrameReader for IvfReader {
     fn read(&mut self) -> Result<Option<VideoFrame>, SourceError> {
-        while let Some(unit) = self.next_unit().map_err(|error| unreadable(&self.path, error))? {
+        while let Some(unit) = self.next_unit().map_err(|error| unreadable(&self.path, &error))? {
             // A broken picture is left out; the decoder goes on at the next key frame.
             if let Ok(Some(frame)) = self.decoder.decode(&unit) {
                 return Ok(Some(frame));
@@ -86,6 +86,8 @@ impl FrameReader for IvfReader {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests in real time")]
+
     use super::*;
     use crate::media::video::VideoTarget;
     use crate::media::video::test_pictures::film;

@@ -34,11 +34,11 @@ fn decode(path: &Path) -> Result<VideoFrame, SourceError> {
     limits.max_alloc = Some(MAX_ALLOCATION);
     let mut reader = image::ImageReader::open(path)
         .and_then(image::ImageReader::with_guessed_format)
-        .map_err(|error| unreadable(path, error))?;
+        .map_err(|error| unreadable(path, &error))?;
     reader.limits(limits);
-    let rgb = reader.decode().map_err(|error| unreadable(path, error))?.into_rgb8();
+    let rgb = reader.decode().map_err(|error| unreadable(path, &error))?.into_rgb8();
     convert::from_rgb(rgb.as_raw(), rgb.width(), rgb.height())
-        .ok_or_else(|| unreadable(path, "the image is smaller than two pixels"))
+        .ok_or_else(|| unreadable(path, &"the image is smaller than two pixels"))
 }
 
 impl VideoSource for StillSource {

@@ -150,10 +150,10 @@ struct Y4mReader {
 
 /// Opens a file and reads its first line.
 pub(super) fn open(path: &Path, _: SourceConfig) -> Result<Box<dyn FrameReader>, SourceError> {
-    let file = File::open(path).map_err(|error| unreadable(path, error))?;
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
     let mut file = BufReader::with_capacity(64 * 1024, file);
-    let line = read_line(&mut file).map_err(|error| unreadable(path, error))?;
-    let header = parse_header(&line).map_err(|why| unreadable(path, why))?;
+    let line = read_line(&mut file).map_err(|error| unreadable(path, &error))?;
+    let header = parse_header(&line).map_err(|why| unreadable(path, &why))?;
     Ok(Box::new(Y4mReader { path: path.to_owned(), file, header, bytes: Vec::new() }))
 }
 
@@ -166,18 +166,18 @@ fn read_line(file: &mut impl BufRead) -> std::io::Result<String> {
 
 impl FrameReader for Y4mReader {
     fn read(&mut self) -> Result<Option<VideoFrame>, SourceError> {
-        let line = read_line(&mut self.file).map_err(|error| unreadable(&self.path, error))?;
+        let line = read_line(&mut self.file).map_err(|error| unreadable(&self.path, &error))?;
         if line.is_empty() {
             return Ok(None);
         }
         if line.split(' ').next() != Some("FRAME") {
-            return Err(unreadable(&self.path, "a picture does not begin where it should"));
+            return Err(unreadable(&self.path, &"a picture does not begin where it should"));
         }
         self.bytes.resize(self.header.frame_bytes(), 0);
         match self.file.read_exact(&mut self.bytes) {
             Ok(()) => Ok(self.header.frame_of(&self.bytes)),
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
-            Err(error) => Err(unreadable(&self.path, error)),
+            Err(error) => Err(unreadable(&self.path, &error)),
         }
     }
 

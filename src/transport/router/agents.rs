@@ -3,6 +3,7 @@
 use p2pcall_relay::stun::Key;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::time::Instant;
 
 use super::{AgentId, Credentials, OfferId};
 
@@ -46,25 +47,27 @@ pub(super) struct Agent {
     pub(super) key: Key,
     /// Protects answers of the remote, where its password is known.
     pub(super) remote: Option<Key>,
-    /// The offer that it rang, and its remote's tie-breaker.
-    pub(super) offer: Option<(OfferId, u64)>,
-    /// Where its first ring came from.
-    pub(super) from: Option<IpAddr>,
+    /// How it came about, if by a ring.
+    pub(super) ring: Option<Ring>,
+}
+
+/// Who rang.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ring {
+    pub(super) offer: OfferId,
+    /// What tells the remote agent from others.
+    pub(super) tie_breaker: u64,
+    /// Where its first datagram came from.
+    pub(super) from: IpAddr,
+    pub(super) since: Instant,
 }
 
 impl Agent {
     pub(super) fn calling(local: &Credentials, remote: Option<Key>) -> Self {
-        let key = Key::short_term(&local.pwd);
-        Self { ufrag: local.ufrag.clone(), key, remote, offer: None, from: None }
+        Self { ufrag: local.ufrag.clone(), key: Key::short_term(&local.pwd), remote, ring: None }
     }
 
-    pub(super) fn rung(offer: &Offer, id: OfferId, tie_breaker: u64, from: IpAddr) -> Self {
-        Self {
-            ufrag: offer.ufrag.clone(),
-            key: offer.key.clone(),
-            remote: None,
-            offer: Some((id, tie_breaker)),
-            from: Some(from),
-        }
+    pub(super) fn rung(offer: &Offer, ring: Ring) -> Self {
+        Self { ufrag: offer.ufrag.clone(), key: offer.key.clone(), remote: None, ring: Some(ring) }
     }
 }

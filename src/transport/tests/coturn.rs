@@ -36,7 +36,10 @@ impl Coturn {
             eprintln!("SKIPPED: turnserver (package coturn) is not installed");
             return None;
         }
-        let (port, tls_port) = (free_port(), free_port());
+        Self::start_at(free_port(), free_port(), extra).await
+    }
+
+    async fn start_at(port: u16, tls_port: u16, extra: &[&str]) -> Option<Self> {
         let directory = std::env::temp_dir().join(format!("p2pcall-coturn-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let pin = write_certificate(&directory);
@@ -218,14 +221,47 @@ async fn a_relay_that_is_not_there_is_named_with_what_was_tried() {
     assert_eq!(failure(link).await, "the relay 127.0.0.1 does not answer over UDP or TCP");
 }
 
-#[tokio::test]
-async fn a_relay_that_dies_is_noticed_over_tcp_and_used_again_when_it_is_back() {
-    let Some(mut relay) = Coturn::start(USER).await else { return };
-    let (_transport, mut events, gathered) = open(relay.link(RelayTransport::Tcp)).await;
+/// A relay dies and is started again while data is sent through it.
+async fn restart(transport: RelayTransport) {
+    let Some(relay) = Coturn::start(USER).await else { return };
+    let (transport, mut events, gathered) = open(relay.link(transport)).await;
     let lost = gathered.candidates[0];
-    relay.child.kill().unwrap();
-    relay.child.wait().unwrap();
-    assert_eq!(event(&mut events).await, TransportEvent::CandidateLost(lost));
-    let TransportEvent::ServerFailed(failure) = event(&mut events).await else { panic!() };
-    assert_eq!(failure.code(), "relay_lost");
+    let (port, tls_port) = (relay.port, relay.tls_port);
+    let agent = transport.call(&alice(), None);
+    let virtual_port = agent.ports().remove(0);
+    drop(relay);
+    let Some(_relay) = Coturn::start_at(port, tls_port, USER).await else { return };
+    let talk = async {
+        loop {
+            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+            let _ = virtual_port.poll_send(&mut cx, "127.0.0.1:9".parse().unwrap(), b"\x16");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let listen = async {
+        assert_eq!(event(&mut events).await, TransportEvent::CandidateLost(lost));
+        let TransportEvent::ServerFailed(failure) = event(&mut events).await else { panic!() };
+        assert_eq!(failure.code(), "relay_lost");
+        let TransportEvent::CandidateLearnt(again) = event(&mut events).await else { panic!() };
+        assert_eq!(again.kind, PathKind::Relay);
+    };
+    tokio::select! {
+        () = talk => {}
+        () = listen => {}
+    }
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(
+        virtual_port.poll_recv(&mut cx, &mut [0; 9]).is_ready(),
+        "the port of the lost allocation is closed"
+    );
+}
+
+#[tokio::test]
+async fn a_relay_that_was_started_again_is_used_again_over_udp() {
+    restart(RelayTransport::Udp).await;
+}
+
+#[tokio::test]
+async fn a_relay_that_was_started_again_is_used_again_over_tcp() {
+    restart(RelayTransport::Tcp).await;
 }

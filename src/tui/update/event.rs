@@ -19,8 +19,8 @@ const NAME: usize = 64;
 /// Applies an event of the call; codes go to [`code`].
 pub(super) fn call(model: &mut Model, event: CallEvent) -> Vec<Effect> {
     match event {
-        CallEvent::Code(event) => return code(model, event, Share::default()),
-        CallEvent::State(event) => return state(model, event),
+        CallEvent::Code(event) => return code(model, &event, Share::default()),
+        CallEvent::State(event) => return state(model, &event),
         CallEvent::Path(path) => self::path(model, path),
         CallEvent::Media { kind: _, after_connect_ms: _ } => {}
         CallEvent::Stats(stats) => model.stats = Some(clean_stats(stats)),
@@ -32,12 +32,16 @@ pub(super) fn call(model: &mut Model, event: CallEvent) -> Vec<Effect> {
         CallEvent::Remote { muted, video_off } => model.remote = Devices { muted, video_off },
         CallEvent::Warning(notice) => self::notice(model, &notice, false),
         CallEvent::Error(notice) => self::notice(model, &notice, true),
+        CallEvent::Mended { code } => {
+            let message = format!("Over: {}.", code.replace('_', " "));
+            model.notice = Some(Shown { error: false, message, help: String::new(), at: model.now });
+        }
     }
     Vec::new()
 }
 
 /// Shows a new code, and copies the invitation unless that is unwanted.
-pub(super) fn code(model: &mut Model, event: CodeEvent, share: Share) -> Vec<Effect> {
+pub(super) fn code(model: &mut Model, event: &CodeEvent, share: Share) -> Vec<Effect> {
     let code: String = event.code.chars().filter(|c| !c.is_control()).collect();
     let invitation = if share.invitation.is_empty() { code.clone() } else { share.invitation };
     model.code = Some(ShownCode {
@@ -49,7 +53,7 @@ pub(super) fn code(model: &mut Model, event: CodeEvent, share: Share) -> Vec<Eff
         reply_needed: event.reply_needed,
     });
     model.copied = None;
-    if model.clipboard { vec![Effect::Copy(CopyWhat::Invitation, invitation)] } else { Vec::new() }
+    if model.options.clipboard { vec![Effect::Copy(CopyWhat::Invitation, invitation)] } else { Vec::new() }
 }
 
 /// The call is gone without a word: that is how a bug in it looks from here.
@@ -66,14 +70,14 @@ pub(super) fn gone(model: &mut Model) -> Vec<Effect> {
     vec![Effect::Leave]
 }
 
-fn state(model: &mut Model, event: StateEvent) -> Vec<Effect> {
+fn state(model: &mut Model, event: &StateEvent) -> Vec<Effect> {
     model.state = event.state;
     model.checking = false;
     if let Some(name) = &event.name {
         model.name = Some(clean(name, NAME));
     }
     if event.state == CallState::Ended {
-        return ended(model, &event);
+        return ended(model, event);
     }
     if let Some(message) = &event.message {
         progress(model, message);
@@ -101,10 +105,10 @@ fn next_screen(model: &Model, state: CallState) -> Option<Screen> {
     match (&model.screen, state) {
         (Screen::Leaving(_), _) => None,
         (_, CallState::Connected) => Some(Screen::Call),
-        (Screen::Call, _) => None,
-        // Once asked, only the person's decision or the friend's leaving ends the question.
-        (Screen::Consent, CallState::Connecting | CallState::Answered) => None,
-        (_, CallState::Answered) if offers && !model.auto_accept => Some(Screen::Consent),
+        // A call that lost its path stays on the screen. A question once asked ends with the person's decision,
+        // or when the friend leaves.
+        (Screen::Call, _) | (Screen::Consent, CallState::Connecting | CallState::Answered) => None,
+        (_, CallState::Answered) if offers && !model.options.auto_accept => Some(Screen::Consent),
         (_, CallState::Gathering | CallState::Waiting) if offers => Some(Screen::Waiting),
         _ => Some(Screen::Joining),
     }

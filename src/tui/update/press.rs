@@ -12,15 +12,13 @@ pub(super) fn press(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     if key.kind == KeyEventKind::Release {
         return Vec::new();
     }
-    match keys::action(model.place(), key) {
-        Some(action) => act(model, action),
-        None => {
-            if let Some(input) = input(model) {
-                input.edit(key);
-            }
-            Vec::new()
-        }
+    if let Some(action) = keys::action(model.place(), key) {
+        return act(model, action);
     }
+    if let Some(input) = input(model) {
+        input.edit(key);
+    }
+    Vec::new()
 }
 
 /// An empty line for a message.
@@ -46,8 +44,8 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             model.local.video_off = !model.local.video_off;
             return vec![Effect::Command(Command::Video(!model.local.video_off))];
         }
-        Action::OwnPicture => model.own_shown = !model.own_shown,
-        Action::Diagnostics => model.diagnostics = !model.diagnostics,
+        Action::OwnPicture => model.panes.own_picture = !model.panes.own_picture,
+        Action::Diagnostics => model.panes.diagnostics = !model.panes.diagnostics,
         Action::Words => model.layer = Layer::Words,
         Action::Verify => return verify(model),
         Action::Chat if model.role != Role::Demo => model.layer = Layer::Chat(chat_input()),
@@ -85,7 +83,7 @@ fn consent(model: &mut Model, decision: Command) -> Vec<Effect> {
 
 fn copy(model: &mut Model, what: CopyWhat) -> Vec<Effect> {
     let Some(code) = &model.code else { return Vec::new() };
-    if !model.clipboard {
+    if !model.options.clipboard {
         model.copied = Some((what, Copied::Off));
         return Vec::new();
     }
@@ -110,8 +108,8 @@ fn submit(model: &mut Model) -> Vec<Effect> {
 fn close(model: &mut Model) {
     if model.layer != Layer::None {
         model.layer = Layer::None;
-    } else if model.diagnostics {
-        model.diagnostics = false;
+    } else if model.panes.diagnostics {
+        model.panes.diagnostics = false;
     } else if let Screen::Prompt(input) = &mut model.screen {
         input.take();
     }

@@ -1,12 +1,13 @@
 use super::*;
 use crate::call::event::{CallState, CodeForm, CodeKind, Notice, Side, StateEvent};
+use crate::picture::{CellSize, ColorDepth};
 use crate::tui::input::TextInput;
 use crate::tui::model::{CHAT_LINES, Place};
-use crate::tui::theme::{Colors, Look};
+use crate::tui::theme::Look;
 use crossterm::event::{KeyCode, KeyModifiers};
 use proptest::prelude::*;
 
-const LOOK: Look = Look { colors: Colors::True, utf8: true };
+const LOOK: Look = Look { colors: ColorDepth::True, utf8: true, cell: CellSize { width: 8, height: 16 } };
 
 /// A screen under test, with a clock that only goes when told to.
 struct Bench {
@@ -44,7 +45,7 @@ impl Bench {
 
     fn connected(role: Role) -> Self {
         let mut bench = Self::new(role);
-        bench.model.auto_accept = true;
+        bench.model.options.auto_accept = true;
         bench.state(CallState::Answered);
         bench.state(CallState::Connected);
         bench
@@ -79,7 +80,7 @@ fn a_code_is_shown_and_its_invitation_copied() {
 #[test]
 fn without_a_clipboard_nothing_is_copied_and_the_key_says_so() {
     let mut bench = Bench::new(Role::Offer);
-    bench.model.clipboard = false;
+    bench.model.options.clipboard = false;
     assert_eq!(bench.send(Msg::Code(offer(), Share::default())), vec![]);
     assert_eq!(bench.key(KeyCode::Char('c')), vec![]);
     assert_eq!(bench.model.copied, Some((CopyWhat::Invitation, Copied::Off)));
@@ -104,7 +105,7 @@ fn who_answers_an_offer_is_let_in_only_by_a_key() {
 #[test]
 fn auto_accept_and_the_answerer_are_not_asked() {
     let mut bench = Bench::new(Role::Offer);
-    bench.model.auto_accept = true;
+    bench.model.options.auto_accept = true;
     bench.state(CallState::Answered);
     assert_eq!(bench.model.screen, Screen::Joining);
     let mut bench = Bench::new(Role::Answer);
@@ -183,9 +184,9 @@ fn escape_closes_one_thing_at_a_time() {
     bench.key(KeyCode::Char('d'));
     bench.key(KeyCode::Char('?'));
     bench.key(KeyCode::Esc);
-    assert_eq!((&bench.model.layer, bench.model.diagnostics), (&Layer::None, true));
+    assert_eq!((&bench.model.layer, bench.model.panes.diagnostics), (&Layer::None, true));
     bench.key(KeyCode::Esc);
-    assert!(!bench.model.diagnostics);
+    assert!(!bench.model.panes.diagnostics);
     bench.key(KeyCode::Esc);
     assert_eq!(bench.model.screen, Screen::Call);
 }

@@ -70,16 +70,19 @@ pub(super) fn view(model: &Model, frame: &mut Frame, area: Rect) {
 /// Where the pictures belong.
 pub(super) fn pictures(model: &Model, area: Rect) -> Vec<PictureArea> {
     let layout = layout(model, area);
-    let mut areas = Vec::new();
     let over = layout.pane.filter(|pane| pane.intersects(layout.picture));
-    if let Some(size) = model.picture(Which::Remote) {
-        let holes = layout.own.into_iter().chain(over).collect();
-        areas.push(PictureArea { which: Which::Remote, rect: parts::fit(layout.picture, size), holes });
+    let area_of =
+        |which, rect: Option<Rect>| Some(PictureArea::new(model, which, rect?, model.picture(which)?));
+    let mut own = area_of(Which::Local, layout.own);
+    let mut remote = area_of(Which::Remote, Some(layout.picture));
+    if let Some(remote) = &mut remote {
+        remote.holes.extend(own.as_ref().map(|own| own.placed).or(layout.own));
+        remote.holes.extend(over);
     }
-    if let (Some(own), Some(_)) = (layout.own, model.picture(Which::Local)) {
-        areas.push(PictureArea { which: Which::Local, rect: own, holes: over.into_iter().collect() });
+    if let Some(own) = &mut own {
+        own.holes.extend(over);
     }
-    areas
+    remote.into_iter().chain(own).collect()
 }
 
 /// The two rows at the bottom of a call, shared with the demo.
@@ -103,13 +106,13 @@ pub(super) fn status_rows(model: &Model, frame: &mut Frame, area: Rect) {
     let people = status::people(model, second.width.into());
     let free = usize::from(second.width).saturating_sub(people.width());
     frame.render_widget(people, second);
-    let hints = Line::from(fitting(hints, free));
+    let hints = Line::from(fitting(&hints, free));
     let width = (hints.width() as u16).min(second.width);
     frame.render_widget(hints, Rect { x: second.right() - width, width, ..second });
 }
 
 /// The first pairs of key and words that fit into so many columns.
-fn fitting(spans: Vec<Span<'static>>, columns: usize) -> Vec<Span<'static>> {
+fn fitting(spans: &[Span<'static>], columns: usize) -> Vec<Span<'static>> {
     let mut kept = Vec::new();
     let mut used = 0;
     for pair in spans.chunks(2) {
@@ -134,7 +137,7 @@ fn layout(model: &Model, area: Rect) -> Layout {
     let chat = chat_rows(model, area.width.saturating_sub(2).into()).len() + typing;
     let most = rest.height / 2;
     let chat = cut_bottom(&mut rest, (chat as u16).min(most.max(1)));
-    let pane = model.diagnostics.then(|| {
+    let pane = model.panes.diagnostics.then(|| {
         let width = PANE.min(rest.width);
         let height =
             if area.width >= WIDE { rest.height } else { diagnostics::height(model, width).min(rest.height) };
@@ -144,16 +147,17 @@ fn layout(model: &Model, area: Rect) -> Layout {
         Some(pane) if area.width >= WIDE => Rect { width: rest.width - pane.width, ..rest },
         _ => rest,
     };
-    let own = model.own_shown.then(|| own_rect(model, picture));
+    let own = model.panes.own_picture.then(|| own_rect(model, picture));
     Layout { picture, own, pane, chat: inset(chat), notice: inset(notice), status }
 }
 
-/// A fifth of the picture's width in its lower right corner, in the own picture's shape.
+/// A fifth of the picture's width in its lower right corner, as high as the own picture's shape needs.
 fn own_rect(model: &Model, area: Rect) -> Rect {
     let width = (area.width / 5).clamp(12, 40).min(area.width);
-    let shape = model.local_picture.unwrap_or((640, 360));
-    let fitted = parts::fit(Rect { width, height: (area.height / 2).max(1), ..area }, shape);
-    Rect { x: area.right() - fitted.width, y: area.bottom() - fitted.height, ..fitted }
+    let (across, down) = model.local_picture.unwrap_or((640, 360));
+    let rows = (u64::from(width) * u64::from(down)).div_ceil(u64::from(across.max(1)) * 2);
+    let height = rows.min(u64::from(area.height / 2).max(1)) as u16;
+    Rect { x: area.right() - width, y: area.bottom() - height, width, height }
 }
 
 fn cut_bottom(area: &mut Rect, rows: u16) -> Rect {

@@ -47,8 +47,7 @@ pub(super) fn pictures(model: &Model, area: Rect) -> Vec<PictureArea> {
     pictures
         .into_iter()
         .filter_map(|(which, rect)| {
-            let rect = parts::fit(below_title(rect), shape(model, which)?);
-            Some(PictureArea { which, rect, holes: Vec::new() })
+            Some(PictureArea::new(model, which, below_title(rect), shape(model, which)?))
         })
         .collect()
 }
@@ -70,7 +69,7 @@ fn layout(model: &Model, area: Rect) -> ([(Which, Rect); 2], Option<Rect>, Rect)
     let status = Rect { y: area.bottom() - 2, height: 2, ..area };
     let rest = Rect { height: area.height - 2, ..area };
     let half = rest.width.saturating_sub(1) / 2;
-    let wanted = if model.diagnostics { diagnostics::height(model, rest.width) } else { 0 };
+    let wanted = if model.panes.diagnostics { diagnostics::height(model, rest.width) } else { 0 };
     let pane_rows = wanted.min(rest.height.saturating_sub(PICTURE_ROWS));
     let pane_rows = if pane_rows < 3 { 0 } else { pane_rows };
     let pictures = Rect { height: rest.height - pane_rows, ..rest };

@@ -47,7 +47,7 @@ pub(super) fn view(model: &Model, frame: &mut Frame, area: Rect) {
             (Action::Camera, "camera"),
             (Action::Help, "help"),
             (Action::Quit, "quit"),
-        ][usize::from(reply.is_none())..],
+        ],
     );
 }
 

@@ -2,7 +2,7 @@
 
 use super::style;
 use crate::tui::keys::{self, Action};
-use crate::tui::model::Model;
+use crate::tui::model::{Layer, Model, Role, Screen};
 use crate::tui::text;
 use crate::tui::theme::Tone;
 use ratatui::Frame;
@@ -22,19 +22,6 @@ pub(super) fn rows(area: Rect) -> (Rect, Rect, Rect) {
 pub(super) fn middle(area: Rect, width: u16, height: u16) -> Rect {
     let (width, height) = (width.min(area.width), height.min(area.height));
     Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
-}
-
-/// The largest rectangle with a picture's shape, centred: a cell is twice as high as it is wide.
-pub(super) fn fit(area: Rect, (width, height): (u32, u32)) -> Rect {
-    let (width, height) = (u64::from(width.max(1)), u64::from(height.max(1)));
-    let (columns, rows) = (u64::from(area.width), u64::from(area.height));
-    let by_height = rows * 2 * width / height;
-    let (columns, rows) = if by_height <= columns {
-        (by_height, rows)
-    } else {
-        (columns, (columns * height).div_ceil(width * 2))
-    };
-    middle(area, columns as u16, rows as u16)
 }
 
 /// The bar at the top: a title, and something at its right end.
@@ -59,7 +46,9 @@ pub(super) fn hint_spans(model: &Model, room: usize, wanted: &[(Action, &str)]) 
     let mut spans = Vec::new();
     let mut used = 0;
     for (action, words) in wanted {
-        let Some(key) = keys::key_for(model.place(), *action) else { continue };
+        let Some(key) = keys::key_for(model.place(), *action).filter(|_| is_useful(model, *action)) else {
+            continue;
+        };
         let columns = text::width(&key) + text::width(words) + 3;
         if used + columns > room {
             break;
@@ -69,6 +58,17 @@ pub(super) fn hint_spans(model: &Model, room: usize, wanted: &[(Action, &str)]) 
         spans.push(Span::raw(format!(" {words} ")));
     }
     spans
+}
+
+/// Whether a key would do something now.
+fn is_useful(model: &Model, action: Action) -> bool {
+    match action {
+        Action::CopyCode | Action::CopyInvitation => model.code.is_some(),
+        Action::Words => model.words.is_some(),
+        Action::Chat | Action::Mute | Action::Camera => model.role != Role::Demo,
+        Action::Close => model.layer != Layer::None || matches!(model.screen, Screen::Prompt(_)),
+        _ => true,
+    }
 }
 
 /// A framed box over the screen; gives what is inside.
@@ -101,28 +101,26 @@ fn wrapped_rows(line: &Line<'_>, width: u16) -> usize {
 
 /// A text wrapped at words into rows of at most `width` columns; longer words are cut.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut rows = vec![String::new()];
-    for word in text.split_whitespace() {
-        let mut word = word;
-        loop {
-            let Some(row) = rows.last_mut() else { break };
-            let gap = usize::from(!row.is_empty());
-            if text::width(row) + gap + text::width(word) <= width {
-                row.extend(std::iter::repeat_n(' ', gap));
-                row.push_str(word);
+    let mut rows = Vec::new();
+    let mut row = String::new();
+    for mut word in text.split_whitespace() {
+        let gap = usize::from(!row.is_empty());
+        if text::width(&row) + gap + text::width(word) > width && gap > 0 {
+            rows.push(std::mem::take(&mut row));
+        } else if gap > 0 {
+            row.push(' ');
+        }
+        while text::width(word) > width {
+            let (head, rest) = split_at_width(word, width);
+            if rest.is_empty() {
                 break;
             }
-            if row.is_empty() {
-                let (head, rest) = split_at_width(word, width);
-                row.push_str(head);
-                word = rest;
-                if word.is_empty() {
-                    break;
-                }
-            }
-            rows.push(String::new());
+            rows.push(head.to_owned());
+            word = rest;
         }
+        row.push_str(word);
     }
+    rows.push(row);
     rows
 }
 
@@ -190,19 +188,6 @@ pub(super) fn progress(model: &Model, frame: &mut Frame, area: Rect) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_picture_is_as_large_as_its_shape_allows() {
-        for (area, picture, want) in [
-            ((100, 30), (640, 360), (100, 29)),
-            ((100, 20), (640, 360), (71, 20)),
-            ((40, 40), (360, 640), (40, 36)),
-            ((10, 5), (0, 0), (10, 5)),
-        ] {
-            let rect = fit(Rect::new(0, 0, area.0, area.1), picture);
-            assert_eq!((rect.width, rect.height), want, "{area:?} {picture:?}");
-        }
-    }
 
     #[test]
     fn words_wrap_and_long_ones_are_cut() {

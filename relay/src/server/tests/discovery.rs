@@ -20,6 +20,7 @@ fn square() -> Lab {
             other_port: Some(other_port),
             other_address: Some(other_address),
             other_both: Some(other_both),
+            optional: false,
         };
         settings.listeners = vec![
             listener("203.0.113.5:3478", 1, 2, 3),
