@@ -1,9 +1,11 @@
 //! One file a subcommand: what was typed -> finished settings -> who does it. Knows how nothing works.
 
 pub mod answer;
+pub mod check;
 pub mod code;
 pub mod completions;
 pub mod demo;
+pub mod devices;
 pub mod man;
 pub mod offer;
 pub mod run;
@@ -19,6 +21,8 @@ pub async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Offer(args) => offer::run(args).await,
         Command::Answer(args) => answer::run(args).await,
         Command::Demo(args) => demo::run(args).await,
+        Command::Devices(args) => devices::run(args).await,
+        Command::Check(args) => check::run(args).await,
         Command::Code(args) => code::run(&args),
         Command::Completions { shell } => completions::run(shell),
         Command::Man => man::run(),

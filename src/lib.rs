@@ -9,6 +9,7 @@ pub mod code;
 
 pub mod call;
 pub mod headless;
+pub mod report;
 pub mod transport;
 
 pub mod media;

@@ -40,7 +40,7 @@ pub mod video;
 
 pub use events::{MediaEvent, MediaEvents};
 
-use crate::config::{AudioChoice, MediaConfig, SpeakerChoice, VideoChoice};
+use crate::config::{AudioChoice, MediaConfig, SpeakerChoice};
 use crate::error::Failure;
 use device::DeviceKind;
 use frame::{Codec, EncodedFrame, MediaKind, MediaPacket, VideoFrame};
@@ -242,24 +242,12 @@ pub fn probe(config: &MediaConfig) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What `--video` means on this machine, in a word for the screen.
-pub fn video_source_name(choice: &VideoChoice) -> String {
-    match choice {
-        VideoChoice::Default => {
-            source::cameras().into_iter().next().map_or_else(|| "test card".into(), |camera| camera.name)
-        }
-        VideoChoice::Camera(index) => format!("camera {index}"),
-        VideoChoice::TestCard => "test card".into(),
-        VideoChoice::File(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        VideoChoice::None => "none".into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::disallowed_methods, reason = "tests in real time")]
 
     use super::*;
+    use crate::config::VideoChoice;
     use crate::error::Exit;
 
     fn config() -> MediaConfig {

@@ -1,11 +1,9 @@
 //! Calls between two real processes on this machine: how they begin, are kept apart, and end.
 
-#[path = "support/process.rs"]
-#[allow(dead_code, reason = "each test file uses its part of it")]
-mod process;
+mod support;
 
-use process::{Process, QUIET, answer, connected, offer};
 use std::time::{Duration, Instant};
+use support::process::{Process, QUIET, answer, connected, offer};
 
 const SOON: Duration = Duration::from_secs(10);
 

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, waits by the clock, and says aloud what it skips"
 )]
 
+pub(crate) mod process;
 #[cfg(target_os = "linux")]
 pub(crate) mod pulse;
 pub(crate) mod signal;

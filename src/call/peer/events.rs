@@ -14,12 +14,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
-use webrtc::peer_connection::{PeerConnectionEventHandler, RTCPeerConnectionState};
+use webrtc::peer_connection::{PeerConnectionEventHandler, RTCIceConnectionState, RTCPeerConnectionState};
 
 /// From "in doubt" to "lost": 5 s of silence in all, so that a killed peer is seen within 6 s.
 const FAILED_AFTER_DISCONNECTED: Duration = DISCONNECTED_AFTER;
 
-/// From the first data on a path to an open connection: DTLS sends again after 1, 3 and 7 s (RFC 6347
+/// From a path to an open connection: DTLS sends again after 1, 3 and 7 s (RFC 6347
 /// §4.2.4.1). A handshake that fails is not always told, and a stranger may never begin one.
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(6);
 
@@ -27,6 +27,8 @@ const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(6);
 pub(super) enum Note {
     /// Data took a new path.
     Path(Path),
+    /// ICE has a path; DTLS has its turn.
+    Reached,
     /// ICE and DTLS together.
     State(RTCPeerConnectionState),
     /// There is a data channel, not yet open.
@@ -97,6 +99,12 @@ impl PeerConnectionEventHandler for Handler {
         self.0.put(Note::State(state));
     }
 
+    async fn on_ice_connection_state_change(&self, state: RTCIceConnectionState) {
+        if state == RTCIceConnectionState::Connected {
+            self.0.put(Note::Reached);
+        }
+    }
+
     async fn on_data_channel(&self, channel: Arc<dyn DataChannel>) {
         self.0.put(Note::Channel(channel));
     }
@@ -126,9 +134,9 @@ impl Pump {
                         None
                     }
                     Some(Note::State(state)) => patience.state(state),
-                    Some(Note::Path((port, remote))) => {
-                        patience.path();
-                        Some(PeerEvent::NewPath { port, remote })
+                    Some(Note::Reached) => {
+                        patience.reached();
+                        None
                     }
                     Some(note) => self.media_event(&note),
                 },
@@ -150,8 +158,9 @@ impl Pump {
                 self.key_frame.key_frame.store(false, Ordering::Release);
                 Some(PeerEvent::KeyFrameWanted)
             }
+            Note::Path((port, remote)) => Some(PeerEvent::NewPath { port: *port, remote: *remote }),
             Note::Gone => Some(PeerEvent::Failed),
-            Note::Path(_) | Note::State(_) | Note::Channel(_) => None,
+            Note::Reached | Note::State(_) | Note::Channel(_) => None,
         }
     }
 
@@ -187,7 +196,7 @@ struct Patience {
 }
 
 impl Patience {
-    fn path(&mut self) {
+    fn reached(&mut self) {
         if !self.connected {
             self.ends_at.get_or_insert_with(|| Instant::now() + HANDSHAKE_PATIENCE);
         }

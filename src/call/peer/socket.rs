@@ -13,7 +13,7 @@ use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -81,18 +81,26 @@ impl Wire {
         })
     }
 
-    /// Loopback addresses that are free at this moment, one for each port and of its family.
-    pub(super) fn stand_ins(&self) -> io::Result<Vec<SocketAddr>> {
+    /// Loopback addresses that are free at this moment, for each port one of its family, by the port's index.
+    /// A port whose family has no loopback address is left out.
+    pub(super) fn stand_ins(&self) -> io::Result<HashMap<SocketAddr, usize>> {
         // All are held until all are known, so that no two are the same.
         let mut held = Vec::new();
-        for port in &self.ports {
+        let mut last = io::ErrorKind::AddrNotAvailable.into();
+        for (index, port) in self.ports.iter().enumerate() {
             let any: SocketAddr = match port.address() {
                 SocketAddr::V4(_) => (Ipv4Addr::LOCALHOST, 0).into(),
                 SocketAddr::V6(_) => (Ipv6Addr::LOCALHOST, 0).into(),
             };
-            held.push(UdpSocket::bind(any)?);
+            match UdpSocket::bind(any) {
+                Ok(socket) => held.push((socket, index)),
+                Err(error) => last = error,
+            }
         }
-        held.iter().map(UdpSocket::local_addr).collect()
+        if held.is_empty() {
+            return Err(last);
+        }
+        held.iter().map(|(socket, index)| Ok((socket.local_addr()?, *index))).collect()
     }
 
     /// Makes the stack's loop go round once: it writes what it has made only at its next wake-up.
@@ -154,14 +162,20 @@ struct StandIn {
     index: usize,
     port: Arc<dyn PacketPort>,
     address: SocketAddr,
+    /// A datagram was handed over that the stack has not gone round for yet.
+    served: AtomicBool,
 }
 
 impl StandIn {
-    /// Only one of the stand-ins carries the nudges.
+    /// The stack drains a burst before it looks at what came of it, and throws a message away whose channel
+    /// opens in the same burst (over TCP to a relay they come together). So until the channel is open it gets
+    /// one datagram a round.
+    fn must_go_round(&self) -> bool {
+        self.served.swap(false, Ordering::Relaxed) && !locked(&self.wire.checks).is_settled()
+    }
+
+    /// Any of the stand-ins carries a nudge: all are polled by the one loop.
     fn take_kick(&self, cx: &Context<'_>) -> bool {
-        if self.index != 0 {
-            return false;
-        }
         let mut kick = locked(&self.wire.kick);
         let due = std::mem::take(&mut kick.due);
         if !due {
@@ -213,7 +227,7 @@ impl AsyncUdpSocket for StandIn {
         let (Some(buf), Some(meta)) = (bufs.first_mut(), meta.first_mut()) else {
             return Poll::Ready(Ok(0));
         };
-        if self.take_kick(cx) {
+        if self.must_go_round() || self.take_kick(cx) {
             // To the stack a passing trouble: it polls again, and on its way round it writes.
             return Poll::Ready(Err(io::ErrorKind::WouldBlock.into()));
         }
@@ -221,6 +235,7 @@ impl AsyncUdpSocket for StandIn {
         let packet = buf.get(..len).unwrap_or_default();
         locked(&self.wire.checks).inbound(self.wire.now(), packet);
         self.wire.arrived.notify_one();
+        self.served.store(true, Ordering::Relaxed);
         *meta = RecvMeta::default();
         meta.len = len;
         meta.stride = len.max(1);
@@ -238,9 +253,8 @@ pub(super) struct PortRuntime {
 }
 
 impl PortRuntime {
-    /// The runtime for one stack whose stand-ins are in the order of the wire's ports.
-    pub(super) fn new(wire: Arc<Wire>, stand_ins: &[SocketAddr]) -> Self {
-        let stand_ins = stand_ins.iter().enumerate().map(|(index, address)| (*address, index)).collect();
+    /// The runtime for one stack, and which of the wire's ports each of its stand-ins is for.
+    pub(super) fn new(wire: Arc<Wire>, stand_ins: HashMap<SocketAddr, usize>) -> Self {
         Self { wire, stand_ins, wrapped: AtomicUsize::new(0), tasks: Arc::default() }
     }
 
@@ -327,7 +341,13 @@ impl Runtime for PortRuntime {
             self.stand_ins.get(&address).and_then(|index| Some((*index, self.wire.ports.get(*index)?)));
         let (index, port) = found.ok_or(io::ErrorKind::AddrNotAvailable)?;
         self.wrapped.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(StandIn { wire: Arc::clone(&self.wire), index, port: Arc::clone(port), address }))
+        Ok(Arc::new(StandIn {
+            wire: Arc::clone(&self.wire),
+            index,
+            port: Arc::clone(port),
+            address,
+            served: AtomicBool::new(false),
+        }))
     }
 
     fn wrap_tcp_listener(&self, listener: std::net::TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
@@ -362,5 +382,60 @@ impl Runtime for PortRuntime {
 
     fn name(&self) -> &'static str {
         "ports"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Always has one more datagram.
+    #[derive(Debug)]
+    struct Fountain;
+
+    impl PacketPort for Fountain {
+        fn kind(&self) -> PathKind {
+            PathKind::Relay
+        }
+
+        fn address(&self) -> SocketAddr {
+            (Ipv4Addr::LOCALHOST, 9).into()
+        }
+
+        fn protocol(&self) -> Protocol {
+            Protocol::Tcp
+        }
+
+        fn poll_send(&self, _: &mut Context<'_>, _: SocketAddr, _: &[u8]) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_recv(&self, _: &mut Context<'_>, packet: &mut [u8]) -> Poll<io::Result<(usize, SocketAddr)>> {
+            packet[0] = 7;
+            Poll::Ready(Ok((1, self.address())))
+        }
+    }
+
+    /// Twelve polls in a row: how many brought a datagram.
+    fn datagrams(socket: &dyn AsyncUdpSocket) -> usize {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut polls = (0..12).map(|_| {
+            let (mut buffer, mut meta) = ([0; 9], [RecvMeta::default()]);
+            socket.poll_recv(&mut cx, &mut [IoSliceMut::new(&mut buffer)], &mut meta)
+        });
+        polls.by_ref().filter(|poll| matches!(poll, Poll::Ready(Ok(1)))).count()
+    }
+
+    #[test]
+    fn bursts_are_broken_up_until_the_channel_is_open() {
+        #[expect(clippy::disallowed_methods, reason = "any instant will do as the beginning")]
+        let wire = Wire::new(vec![Arc::new(Fountain)], Instant::now(), Notes::new().0);
+        let stand_in = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let runtime =
+            PortRuntime::new(Arc::clone(&wire), HashMap::from([(stand_in.local_addr().unwrap(), 0)]));
+        let socket = runtime.wrap_udp_socket(stand_in).unwrap();
+        assert_eq!(datagrams(&*socket), 6);
+        wire.settle();
+        assert!(datagrams(&*socket) >= 11);
     }
 }

@@ -47,7 +47,8 @@ pub(super) async fn build(
     let mut last = PeerError::Stack("no port could be used".into());
     for _ in 0..BIND_ATTEMPTS {
         let stand_ins = wire.stand_ins()?;
-        let runtime = Arc::new(PortRuntime::new(Arc::clone(wire), &stand_ins));
+        let addresses = stand_ins.keys().copied().collect();
+        let runtime = Arc::new(PortRuntime::new(Arc::clone(wire), stand_ins));
         let tasks = runtime.tasks();
         let builder = PeerConnectionBuilder::new()
             .with_runtime(runtime.clone())
@@ -61,7 +62,7 @@ pub(super) async fn build(
             .with_setting_engine(settings(&config.local, config.verify_fingerprint))
             .with_interceptor_registry(registry())
             .with_data_channel_send_buffer_limit(CHANNEL_SEND_BUFFER)
-            .with_udp_addrs(stand_ins);
+            .with_udp_addrs(addresses);
         match Box::pin(builder.build()).await {
             // The stack goes on without a socket that it could not bind; a call should not.
             Ok(connection) if runtime.is_complete() => return Ok((Arc::new(connection), tasks)),

@@ -99,6 +99,17 @@ async fn a_killed_peer_is_noticed_within_six_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_who_stays_silent_does_not_occupy_a_peer() {
+    let mut alice = End::new("alice", Setup::direct()).await;
+    let stranger = End::new("bob", Setup { mute: true, ..Setup::direct() }).await;
+    alice.peer.start_as_offerer(&stranger.local).await.unwrap();
+    stranger.peer.start_as_answerer(&alice.local, &alice.addresses).await.unwrap();
+    let began = Instant::now();
+    alice.event(PeerEvent::Failed).await;
+    assert!(began.elapsed() < Duration::from_secs(8));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_ports_serve_again_after_a_stranger() {
     let mut alice = End::new("alice", Setup::direct()).await;
     let mut stranger = End::new("bob", Setup::direct()).await;

@@ -81,7 +81,7 @@ fn looks_meant(piece: &[Letter], alone: bool) -> Option<bool> {
     if first.value() == Some(FIRST_SYMBOL) && (alone || piece.len() >= A_BEGINNING_AT_LEAST) {
         return Some(true);
     }
-    (word >= A_CODE_AT_LEAST).then_some(false)
+    (A_CODE_AT_LEAST..MAX_SYMBOLS).contains(&word).then_some(false)
 }
 
 /// What is wrong with letters that are no offer.

@@ -10,6 +10,7 @@
 //!
 //! Knows nothing of codes: whatever a symbol says is outside data.
 
+mod finder;
 mod picture;
 #[cfg(test)]
 pub(super) mod testing;
@@ -22,6 +23,7 @@ use image::{ImageReader, Limits};
 use rqrr::{BitGrid, Grid, PreparedImage};
 use thiserror::Error;
 
+use finder::{Area, find_areas};
 use picture::{Bitmap, Picture};
 
 /// Longer sides than this are halved until they are not: a symbol that fills a tenth of the picture is still found.
@@ -70,11 +72,16 @@ pub fn scan(luma: &[u8], width: usize, height: usize) -> Option<String> {
         .or_else(|| read(&twice()?.thresholded()))
 }
 
-/// The first symbol in a bitmap that can be read, also as a mirror shows it.
+/// The first symbol in a bitmap that can be read.
 fn read(bitmap: &Bitmap) -> Option<String> {
-    let (width, height) = bitmap.size();
-    let mut prepared = PreparedImage::prepare_from_bitmap(width, height, |x, y| bitmap.is_dark(x, y));
-    prepared.detect_grids().iter().find_map(|grid| {
+    find_areas(bitmap).into_iter().find_map(|area| read_area(bitmap, area))
+}
+
+/// The symbol in a part of a bitmap, also as a mirror shows it.
+fn read_area(bitmap: &Bitmap, area: Area) -> Option<String> {
+    let (width, height) = (area.right.checked_sub(area.left)?, area.bottom.checked_sub(area.top)?);
+    let dark = |x: usize, y: usize| bitmap.is_dark(area.left + x, area.top + y);
+    PreparedImage::prepare_from_bitmap(width, height, dark).detect_grids().iter().find_map(|grid| {
         let straight = grid.decode();
         let either = straight.or_else(|_| Grid::new(Mirrored(&grid.grid)).decode());
         either.ok().map(|(_, text)| text)

@@ -5,7 +5,7 @@
 
 use super::{Qr, STANDARD_QUIET};
 
-/// The least quiet zone: with one light module less, symbols on a dark screen were no longer found by every reader.
+/// The least quiet zone that can still be read: without any, a symbol on a dark screen is lost.
 pub const LEAST_QUIET: usize = 1;
 
 /// Black on white from the colour cube (16 and 231), which themes leave alone, unlike the first sixteen colours.
@@ -142,6 +142,12 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn without_a_quiet_zone_a_symbol_on_a_dark_screen_is_lost() {
+        let picture = on_screen(&QrCells::new(&qr(false), 0), (8, 16), 0);
+        assert_eq!(scan(&picture.luma, picture.width, picture.height), None);
     }
 
     #[test]

@@ -21,6 +21,8 @@ const IDLE: Duration = Duration::from_millis(20);
 /// A lost camera is looked for after this long, then after twice as long, up to the limit.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(8);
+/// However often a friend asks, key frames come no faster: each costs many pictures' bits.
+const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(300);
 /// A picture may come this much before its time: sources jitter.
 const EARLY: Duration = Duration::from_millis(4);
 
@@ -44,6 +46,8 @@ pub(super) struct Capture {
     fit: Fit,
     /// When the next picture is wanted, at the target's rate.
     due: Duration,
+    /// When the last key frame was coded.
+    last_key: Option<Duration>,
     /// The network was full: nothing is sent but a key frame.
     behind: bool,
     black: BlackWatch,
@@ -70,6 +74,7 @@ impl Capture {
             target,
             fit: Fit::new(target.size),
             due: Duration::ZERO,
+            last_key: None,
             behind: false,
             black: BlackWatch::default(),
             shared,
@@ -190,7 +195,8 @@ impl Capture {
             self.shared.frame_dropped();
             return;
         }
-        if self.shared.key_wanted.swap(false, Ordering::Relaxed) || self.behind {
+        let key_due = self.last_key.is_none_or(|last| frame.at >= last + KEY_FRAME_INTERVAL);
+        if self.behind || (key_due && self.shared.key_wanted.swap(false, Ordering::Relaxed)) {
             self.encoder.request_key_frame();
         }
         let coded = match self.encoder.encode(frame) {
@@ -198,6 +204,9 @@ impl Capture {
             Ok(None) => return,
             Err(error) => return self.encoder_trouble(&error, &to.events),
         };
+        if coded.key {
+            self.last_key = Some(frame.at);
+        }
         let sent = to.frames.try_send(EncodedFrame {
             codec: self.codec,
             data: coded.data,

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests in real time")]
 
 use super::*;
+use crate::media::source::clock_bar;
 use crate::media::video::test_pictures::{film, psnr};
 use bytes::Bytes;
 use std::path::Path;
@@ -164,6 +165,33 @@ fn a_film_arrives_whole_alike_and_in_order() {
         std::fs::remove_file(sent).unwrap();
         std::fs::remove_file(got).unwrap();
     }
+}
+
+#[test]
+fn a_picture_is_young_when_it_is_shown() {
+    let (frames, mut frames_out) = mpsc::channel(8);
+    let started = Instant::now();
+    let card = config(VideoChoice::TestCard, started);
+    let (_alice, _alice_events) =
+        Picture::start(card, Some(Codec::H264), frames, &Screens::default()).unwrap();
+    let (bob, _bob_events) =
+        Picture::start(config(VideoChoice::None, started), None, mpsc::channel(1).0, &Screens::default())
+            .unwrap();
+    let (mut packetiser, mut ages) = (Packetiser::default(), Vec::new());
+    while started.elapsed() < Duration::from_secs(4) {
+        while let Ok(frame) = frames_out.try_recv() {
+            packetiser.packets(&frame, started.elapsed()).into_iter().for_each(|packet| bob.packet(packet));
+        }
+        if let Some(frame) = bob.remote.take() {
+            let drawn = clock_bar::read(&frame.y, frame.width as usize).expect("the bar is legible");
+            ages.push(clock_bar::value_of(source::machine_clock()).wrapping_sub(drawn));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    ages.sort_unstable();
+    let (median, p95) = (ages[ages.len() / 2], ages[ages.len() * 95 / 100]);
+    println!("age of {} pictures: median {median} ms, p95 {p95} ms", ages.len());
+    assert!(median <= 80, "median {median} ms, p95 {p95} ms");
 }
 
 #[test]

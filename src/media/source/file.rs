@@ -12,6 +12,9 @@ type Open = fn(&Path, SourceConfig) -> Result<Box<dyn FrameReader>, SourceError>
 
 /// Opens a file by what its first bytes say it is; what this program can't read itself goes to ffmpeg.
 pub fn open(path: &Path, config: SourceConfig) -> Result<Box<dyn VideoSource>, SourceError> {
+    if std::fs::metadata(path).is_ok_and(|of| !of.is_file()) {
+        return Err(unreadable(path, &"it is no regular file, and cannot be played in a loop"));
+    }
     let mut head = [0; 12];
     let length = std::fs::File::open(path)
         .and_then(|mut file| file.read(&mut head))

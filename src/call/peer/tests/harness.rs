@@ -27,6 +27,7 @@ pub(super) struct TestPort {
     kind: PathKind,
     lose_every: u64,
     lose_all_kinds: bool,
+    mute: bool,
     sent: AtomicU64,
     dead: AtomicBool,
     /// Packets on a long way, where it is long.
@@ -54,6 +55,7 @@ impl TestPort {
             kind,
             lose_every: setup.lose_every,
             lose_all_kinds: setup.lose_all_kinds,
+            mute: setup.mute,
             sent: AtomicU64::new(0),
             dead: AtomicBool::new(false),
         })
@@ -82,7 +84,13 @@ impl PacketPort for TestPort {
         let count = self.sent.fetch_add(1, Ordering::Relaxed) + 1;
         // RTP and RTCP by their first byte (RFC 7983 §7).
         let media = packet.first().is_some_and(|first| (128..192).contains(first));
-        if (media || self.lose_all_kinds) && self.lose_every > 0 && dice(count) % self.lose_every == 0 {
+        if (media || self.lose_all_kinds)
+            && self.lose_every > 0
+            && dice(count).is_multiple_of(self.lose_every)
+        {
+            return Poll::Ready(Ok(()));
+        }
+        if self.mute && packet.first().is_some_and(|first| *first >= 4) {
             return Poll::Ready(Ok(()));
         }
         if let Some(late) = &self.late {
@@ -108,6 +116,8 @@ pub(super) struct Setup {
     pub(super) ports: Vec<(&'static str, PathKind)>,
     pub(super) lose_every: u64,
     pub(super) lose_all_kinds: bool,
+    /// Answers checks and says nothing else.
+    pub(super) mute: bool,
     pub(super) delay: Duration,
     pub(super) video: Vec<Codec>,
     pub(super) verify: bool,
@@ -119,6 +129,7 @@ impl Setup {
             ports: vec![("127.0.0.1:0", PathKind::Host)],
             lose_every: 0,
             lose_all_kinds: false,
+            mute: false,
             delay: Duration::ZERO,
             video: vec![Codec::H264, Codec::Vp8],
             verify: false,

@@ -139,8 +139,9 @@ impl Bitmap {
         (self.width, self.height)
     }
 
+    /// Whether a pixel is dark; none beyond the edges is.
     pub(super) fn is_dark(&self, x: usize, y: usize) -> bool {
-        self.dark.get(y * self.width + x).copied().unwrap_or(false)
+        x < self.width && self.dark.get(y * self.width + x).copied().unwrap_or(false)
     }
 
     pub(super) fn negative(mut self) -> Self {
