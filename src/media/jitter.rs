@@ -200,7 +200,7 @@ impl JitterBuffer {
                 if after_skip >= -SHORT {
                     self.cursor = Some(first);
                     self.play_due(now, after_skip, quiet)
-                } else if delay + FRAME <= target {
+                } else if delay + FRAME / 2 <= target {
                     self.conceal(FRAME_SAMPLES)
                 } else {
                     self.pass_over(missing, next)
@@ -218,7 +218,7 @@ impl JitterBuffer {
     /// The packet at the cursor is there: plays it, merges it with the next, or waits a frame in a pause.
     fn play_due(&mut self, now: i64, excess: i64, quiet: bool) -> Playout {
         self.excess_for = if excess > EXCESS { self.excess_for + 1 } else { 0 };
-        if quiet && excess < -FRAME {
+        if quiet && excess < -FRAME / 2 {
             self.stats.lengthened += Duration::from_micros(FRAME as u64);
             return Playout::Conceal { samples: FRAME_SAMPLES };
         }

@@ -212,7 +212,8 @@ where
         }
     }
 
-    /// Waits; true when nobody wants the device any more.
+    /// Waits; true when nobody wants the device any more. In slices, so that late errors of a dead stream,
+    /// which come on the same channel, do not shorten the wait by much.
     fn stopped_within(&self, wait: Duration) -> bool {
         let (done, mut left) = (wait / 50, wait);
         while !left.is_zero() {

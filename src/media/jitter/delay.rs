@@ -8,7 +8,9 @@ const WINDOW: usize = 500;
 const IN_TIME: f64 = 0.98;
 /// For the unevenness of the clock that pulls.
 const MARGIN: i64 = 10_000;
-/// FEC travels in the next packet, a frame later: for it to be of use, that one must be there already.
+/// The fraction of lost packets whose successor, which carries their FEC, should be there in time.
+const FEC_IN_TIME: f64 = 0.9;
+/// That successor comes a frame later.
 const ROOM_FOR_FEC: i64 = 24_000;
 /// Longer delays than this are worse than the gaps they avoid.
 const MAX_TARGET: i64 = 500_000;
@@ -32,8 +34,7 @@ pub(super) struct DelayWindow {
     next: usize,
     /// The quickest.
     quickest: i64,
-    /// By how much the slowest of those that should be in time was slower.
-    spread: i64,
+    target: i64,
 }
 
 impl DelayWindow {
@@ -46,15 +47,17 @@ impl DelayWindow {
         }
         self.next = (self.next + 1) % WINDOW;
         let mut sorted = self.transits.clone();
-        let rank = ((sorted.len() - 1) as f64 * IN_TIME).ceil() as usize;
-        let (faster, slow, _) = sorted.select_nth_unstable(rank);
-        self.quickest = faster.iter().copied().min().unwrap_or(*slow);
-        self.spread = *slow - self.quickest;
+        sorted.sort_unstable();
+        let rank = |fraction: f64| ((sorted.len() - 1) as f64 * fraction).ceil() as usize;
+        let slowest = |fraction: f64| sorted.get(rank(fraction)).copied().unwrap_or(transit);
+        self.quickest = slowest(0.0);
+        let with_fec = slowest(FEC_IN_TIME) + ROOM_FOR_FEC;
+        self.target = with_fec.max(slowest(IN_TIME) + MARGIN) - self.quickest;
     }
 
     /// The delay to aim at.
     pub(super) fn target(&self) -> i64 {
-        (self.spread + MARGIN).clamp(ROOM_FOR_FEC, MAX_TARGET)
+        self.target.min(MAX_TARGET)
     }
 
     /// The delay of a frame if it is played `now`: since when the quickest packet would have brought it.
@@ -71,11 +74,26 @@ mod tests {
     fn the_target_is_the_spread_of_nearly_all_packets_and_the_margin() {
         let mut window = DelayWindow::default();
         for n in 0..500 {
-            // 1 % stragglers of 300 ms, the others 0 to 40 ms.
-            let lateness = if n % 100 == 7 { 300_000 } else { (n * 7919 % 41) * 1000 };
+            // 1 % stragglers of 300 ms, 8 % of 40 ms, the others 0 to 5 ms.
+            let lateness = match n % 100 {
+                7 => 300_000,
+                8..16 => 40_000,
+                other => other % 6 * 1_000,
+            };
             window.arrival(n * 20_000 + lateness, n * 960);
         }
         assert_eq!(window.target(), 40_000 + MARGIN);
         assert_eq!(window.delay(20_000, 960), 0);
+        assert_eq!(window.delay(45_000, 960), 25_000);
+    }
+
+    #[test]
+    fn there_is_room_for_fec_however_even_the_packets_come() {
+        let mut window = DelayWindow::default();
+        for n in 0..100 {
+            // One quick packet, and from then on all of them 8 ms slower.
+            window.arrival(n * 20_000 + if n == 0 { 0 } else { 8_000 }, n * 960);
+        }
+        assert_eq!(window.target(), 8_000 + ROOM_FOR_FEC);
     }
 }

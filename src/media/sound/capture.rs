@@ -125,12 +125,13 @@ impl Capture {
 
     /// Encodes a frame and hands it on.
     fn send(&mut self, frame: &mut [f32; FRAME_SAMPLES], at: Duration) {
-        if self.shared.muted.load(Ordering::Relaxed) {
+        let muted = self.shared.muted.load(Ordering::Relaxed);
+        if muted {
             frame.fill(0.0);
         }
         let loudness = Loudness::of(frame);
         self.quiet = loudness.is_quiet();
-        let level = if self.source.is_there() { loudness.rms_dbfs } else { f32::NAN };
+        let level = if self.source.is_there() && !muted { loudness.rms_dbfs } else { f32::NAN };
         self.shared.input_level.store(level);
         if let Err(error) = self.adjust() {
             log::warn!("the sound encoder refuses a setting: {error}");

@@ -31,8 +31,7 @@ impl AtomicF32 {
 /// How loud it is, dBFS (0: a full-scale sine; -100: nothing).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Levels {
-    /// Own sound as it is sent: the floor while muted; `None` when there is no source, or its device is
-    /// not there.
+    /// Own sound as it is sent; `None` while muted, when there is no source, or its device is not there.
     pub input_dbfs: Option<f32>,
     /// The friend's sound as it is played.
     pub output_dbfs: f32,
@@ -46,7 +45,7 @@ pub(super) struct Shared {
     pub(super) muted: AtomicBool,
     pub(super) bitrate: AtomicU32,
     pub(super) expected_loss: AtomicF32,
-    /// dBFS; not a number while there is no source.
+    /// dBFS; not a number while muted or without a source.
     pub(super) input_level: AtomicF32,
     pub(super) output_level: AtomicF32,
     pub(super) frames_sent: AtomicU64,
