@@ -71,7 +71,9 @@ fn share(code: &CodeEvent) -> Share {
 
 /// The call's side of the script.
 async fn play(script: String, events: Events) {
-    state(&events, CallState::Gathering, Some("Asking for this network's address.")).await;
+    if script != "prompt" {
+        state(&events, CallState::Gathering, Some("Asking for this network's address.")).await;
+    }
     match script.as_str() {
         "offer" | "panic" => {
             state(&events, CallState::Waiting, Some("Reachable in the local network.")).await;
@@ -84,7 +86,7 @@ async fn play(script: String, events: Events) {
         "prompt" => {}
         _ => connect(&events).await,
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn connect(events: &Events) {

@@ -1,6 +1,6 @@
 //! Every screen at five sizes, as snapshots; and no screen at any size panics or leaves its cells. Pictures
 //! show as shaded areas: `░` the friend's, `▒` the own.
-#![expect(clippy::indexing_slicing, clippy::expect_used, reason = "a test that fails here is to fail")]
+#![expect(clippy::indexing_slicing, reason = "a test that fails here is to fail")]
 #![expect(clippy::format_push_string, reason = "a few lines of text")]
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};

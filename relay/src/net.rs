@@ -10,6 +10,8 @@
 //! rule of TURN, and nothing knows command lines, configuration files or logs.
 
 mod exchange;
+#[cfg(target_os = "linux")]
+mod linux;
 mod portable;
 mod socket;
 mod stream;
@@ -22,7 +24,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use exchange::Exchange;
 use portable::PortableShard;
-use socket::{bind_tcp, bind_udp};
+use socket::bind_tcp;
 use tls::CertificateStore;
 
 use crate::server::{Counters, Credentials, Event, Listener, Now, Seed, Settings, Shard, Shared};
@@ -62,6 +64,19 @@ pub struct Plan {
     pub events: EventSink,
 }
 
+impl Plan {
+    /// How many threads of the batched backend serve UDP.
+    fn batched_threads(&self) -> Result<usize, StartError> {
+        let linux = cfg!(target_os = "linux");
+        match self.backend {
+            _ if self.settings.listeners.is_empty() => Ok(0),
+            Backend::Linux if !linux => Err(StartError::NoSuchBackend),
+            Backend::Auto | Backend::Linux if linux => Ok(self.threads.max(1)),
+            _ => Ok(0),
+        }
+    }
+}
+
 /// Takes what the log should say. Called on the relay's own threads: it must not wait.
 pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
 
@@ -87,6 +102,9 @@ pub enum StartError {
     /// The batched backend was asked for where there is none.
     #[error("the linux backend runs on Linux only; use `portable`")]
     NoSuchBackend,
+    /// More threads than shards can be told apart.
+    #[error("too many threads")]
+    TooManyThreads,
 }
 
 /// A running relay. Dropping it stops it.
@@ -105,43 +123,78 @@ impl Relay {
     /// Binds everything and begins to serve. Has to be called on a tokio runtime.
     pub fn start(mut plan: Plan) -> Result<Self, StartError> {
         let seed: Seed = unpredictable().ok_or_else(|| io::Error::other("no random numbers"))?;
-        let sockets = bind_listeners(&mut plan.settings)?;
+        let threads = plan.batched_threads()?;
+        let mut sockets = bind_listeners(&mut plan.settings, threads.max(1))?;
         let tcp = bind_streams("tcp", &plan.tcp)?;
         let tls = bind_streams("tls", &plan.tls)?;
         let addresses = |bound: &[tokio::net::TcpListener]| {
-            bound.iter().flat_map(tokio::net::TcpListener::local_addr).collect::<Vec<_>>()
+            bound.iter().flat_map(tokio::net::TcpListener::local_addr).collect()
         };
-        let (tcp_addresses, tls_addresses) = (addresses(&tcp), addresses(&tls));
-        let udp = plan.settings.listeners.iter().map(|listener| listener.local).collect::<Vec<_>>();
-        for address in udp.iter().chain(&tcp_addresses).chain(&tls_addresses) {
-            plan.settings.peers.services.push(address.port());
-        }
         let listeners = plan.settings.listeners.clone();
+        let udp = listeners.iter().map(|listener| listener.local).collect();
+        let mut relay = Self {
+            warnings: sockets.first().map(|sockets| socket::warnings(sockets)).unwrap_or_default(),
+            listeners,
+            udp,
+            tcp: addresses(&tcp),
+            tls: addresses(&tls),
+            exchange: Arc::default(),
+            shared: Arc::new(Shared::new(&plan.settings, plan.credentials, seed, now())),
+            tasks: Vec::new(),
+        };
+        plan.settings.peers.services.extend(relay.services());
         let settings = Arc::new(plan.settings);
-        let shared = Arc::new(Shared::new(&settings, plan.credentials, seed, now()));
-        let exchange = Arc::new(Exchange::default());
-        let shard = Shard::new(0).ok_or(StartError::NoSuchBackend)?;
-        let portable = PortableShard::start(shard, settings, &shared, &exchange, sockets, plan.events)?;
-        exchange.join(Arc::clone(&portable) as Arc<_>);
-        let mut tasks = vec![tokio::spawn(portable::sweep(Arc::downgrade(&portable)))];
-        tasks.extend(tcp.into_iter().map(|listener| {
-            tokio::spawn(stream::accept(listener, Arc::clone(&portable), stream::Wrap::Plain))
-        }));
+        relay.start_batched(threads, &settings, &mut sockets, &plan.events)?;
+        // With batched shards the portable one has streams only.
+        let sockets = if threads == 0 { sockets.pop().unwrap_or_default() } else { Vec::new() };
+        let shard = Shard::new(threads).ok_or(StartError::TooManyThreads)?;
+        let portable =
+            PortableShard::start(shard, settings, &relay.shared, &relay.exchange, sockets, plan.events)?;
+        relay.exchange.join(Arc::clone(&portable) as Arc<_>);
+        relay.tasks.push(tokio::spawn(portable::sweep(Arc::downgrade(&portable))));
+        for listener in tcp {
+            relay.tasks.push(tokio::spawn(stream::accept(
+                listener,
+                Arc::clone(&portable),
+                stream::Wrap::Plain,
+            )));
+        }
         for listener in tls {
             let certificate = plan.certificate.as_ref().ok_or(StartError::NoCertificate)?;
             let wrap = stream::Wrap::Tls(certificate.acceptor());
-            tasks.push(tokio::spawn(stream::accept(listener, Arc::clone(&portable), wrap)));
+            relay.tasks.push(tokio::spawn(stream::accept(listener, Arc::clone(&portable), wrap)));
         }
-        Ok(Self {
-            shared,
-            exchange,
-            listeners,
-            udp,
-            tcp: tcp_addresses,
-            tls: tls_addresses,
-            warnings: Vec::new(),
-            tasks,
-        })
+        Ok(relay)
+    }
+
+    /// Starts one batched shard for each set of sockets.
+    #[cfg(target_os = "linux")]
+    fn start_batched(
+        &self,
+        threads: usize,
+        settings: &Arc<Settings>,
+        sockets: &mut Vec<Vec<std::net::UdpSocket>>,
+        events: &EventSink,
+    ) -> Result<(), StartError> {
+        for (number, sockets) in sockets.drain(..threads.min(sockets.len())).enumerate() {
+            let shard = Shard::new(number).ok_or(StartError::TooManyThreads)?;
+            let (settings, events) = (Arc::clone(settings), Arc::clone(events));
+            let inbox = linux::start(shard, settings, &self.shared, &self.exchange, sockets, events)?;
+            self.exchange.join(inbox);
+        }
+        Ok(())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the same signature as on Linux")]
+    fn start_batched(
+        &self,
+        _threads: usize,
+        _settings: &Arc<Settings>,
+        _sockets: &mut Vec<Vec<std::net::UdpSocket>>,
+        _events: &EventSink,
+    ) -> Result<(), StartError> {
+        Ok(())
     }
 
     /// Where it listens for UDP.
@@ -199,26 +252,31 @@ impl Drop for Relay {
     }
 }
 
-/// Binds the UDP listeners and writes ports that were left to the system into the settings.
-fn bind_listeners(settings: &mut Settings) -> Result<Vec<std::net::UdpSocket>, StartError> {
-    let mut sockets = Vec::with_capacity(settings.listeners.len());
+/// Binds the UDP listeners, once a thread, and writes ports that were left to the system into the settings.
+fn bind_listeners(
+    settings: &mut Settings,
+    threads: usize,
+) -> Result<Vec<Vec<std::net::UdpSocket>>, StartError> {
+    let mut sets: Vec<Vec<std::net::UdpSocket>> = (0..threads).map(|_| Vec::new()).collect();
     let mut at = 0;
     while let Some(listener) = settings.listeners.get_mut(at) {
         let address = listener.local;
-        match bind_udp(address, socket::LISTENER_BUFFER) {
-            Ok(socket) => {
-                listener.local = socket.local_addr()?;
+        match socket::bind_shared(address, threads) {
+            Ok(sockets) => {
+                listener
+                    .local
+                    .set_port(sockets.first().map_or(Ok(address), std::net::UdpSocket::local_addr)?.port());
                 if listener.external.port() == 0 {
                     listener.external.set_port(listener.local.port());
                 }
-                sockets.push(socket);
+                sets.iter_mut().zip(sockets).for_each(|(set, socket)| set.push(socket));
                 at += 1;
             }
             Err(_) if listener.optional => settings.remove_listener(at),
             Err(source) => return Err(StartError::Listen { protocol: "udp", address, source }),
         }
     }
-    Ok(sockets)
+    Ok(sets)
 }
 
 fn bind_streams(

@@ -7,6 +7,7 @@
 //! ```
 
 mod answer;
+mod ask;
 pub mod classic;
 mod converse;
 mod handshake;
@@ -31,6 +32,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
 pub use answer::answer;
+pub use ask::answer_when_asked;
 pub use offer::offer;
 
 /// How long a code lives, by the offerer's monotonic clock.

@@ -1,7 +1,7 @@
 //! `p2pcall demo`: a whole call on this machine between two ends, by the same code path as offer and answer, over
 //! real loopback sockets. Nothing leaves the machine.
 
-use super::run::{self, Screen};
+use super::run::{self, Part, Screen};
 use super::settings;
 use crate::call::ending::Ending;
 use crate::call::event::{CallEvent, CodeKind, Command};
@@ -37,8 +37,8 @@ pub async fn run(args: DemoArgs) -> Result<Exit, Failure> {
         duration: None,
         ..alice.clone()
     };
-    let screen = Screen::new(&args.call, &file, When::Never, None);
-    run::call(screen, move |line| async move { both(&alice, &bob, line).await }).await
+    let screen = Screen::new(&args.call, &file, Part::Demo, When::Never, None);
+    run::call(screen, &alice.media.clone(), move |line| async move { both(&alice, &bob, line).await }).await
 }
 
 /// What a demo uses unless it is told otherwise, and the loopback interface in any case.
@@ -66,6 +66,7 @@ async fn both(alice: &CallConfig, bob: &CallConfig, line: Line) -> Ending {
     let (code_out, code_in) = tokio::sync::oneshot::channel();
     let started = line.started;
     let shown = line.events.clone();
+    let seen_by_bob = Screens { remote: line.screens.local.clone(), ..Screens::default() };
     let watching = async move {
         let mut code_out = Some(code_out);
         while let Some((at, event)) = heard.recv().await {
@@ -76,10 +77,12 @@ async fn both(alice: &CallConfig, bob: &CallConfig, line: Line) -> Ending {
         }
     };
     let offering = async {
-        let line = Line { events, commands: line.commands, started, screens: line.screens };
+        // What the friend sees stands in the place of the own picture: both have been through the whole call.
+        let screens = Screens { remote: line.screens.remote.clone(), ..Screens::default() };
+        let line = Line { events, commands: line.commands, started, screens };
         session::offer(alice, line).await
     };
-    let answering = answer_when_ready(bob, code_in, started);
+    let answering = answer_when_ready(bob, code_in, started, seen_by_bob);
     let (ending, (), ()) = tokio::join!(offering, watching, answering);
     ending
 }
@@ -93,6 +96,7 @@ async fn answer_when_ready(
     bob: &CallConfig,
     code: tokio::sync::oneshot::Receiver<String>,
     started: std::time::Instant,
+    screens: Screens,
 ) {
     let Ok(text) = code.await else { return };
     let Ok(Pasted::Offer(code)) = paste::read_offer(&text) else { return };
@@ -100,7 +104,6 @@ async fn answer_when_ready(
     // Held open: a closed channel is a hang-up.
     let (_commands, told) = mpsc::channel::<Command>(1);
     let drain = async { while unseen.recv().await.is_some() {} };
-    let answering =
-        session::answer(bob, code, Line { events, commands: told, started, screens: Screens::default() });
+    let answering = session::answer(bob, code, Line { events, commands: told, started, screens });
     tokio::join!(answering, drain);
 }

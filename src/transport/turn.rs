@@ -15,7 +15,7 @@ mod peers;
 mod requests;
 mod write;
 
-pub use login::{Login, time_limited};
+pub use login::Login;
 pub use outcome::{Extras, Framing, Received, TurnError, TurnEvent};
 
 use p2pcall_relay::stun::{ChannelData, Class, Message, Method, attr};

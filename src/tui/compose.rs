@@ -82,7 +82,9 @@ impl Composer {
             let places = &self.shown;
             self.terminal.draw(|frame| {
                 // ratatui keeps off the pictures' cells, save where something is drawn over them.
-                places.iter().for_each(|place| reserve(frame.buffer_mut(), place.placed));
+                for place in places {
+                    reserve(frame.buffer_mut(), place.placed);
+                }
                 view(model, frame, area);
             })?;
             self.wrap(model, area);

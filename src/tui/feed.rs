@@ -36,6 +36,13 @@ impl PictureFeed for Slot<Arc<VideoFrame>> {
     }
 }
 
+#[async_trait::async_trait]
+impl PictureFeed for Slot<VideoFrame> {
+    async fn next(&self) -> Arc<VideoFrame> {
+        Arc::new(Slot::next(self).await)
+    }
+}
+
 /// The painters of both pictures.
 pub struct Painters {
     remote: Painter,

@@ -15,6 +15,10 @@ use tokio::sync::mpsc;
 
 /// How often the key thread looks whether it should end.
 const KEY_POLL: Duration = Duration::from_millis(50);
+/// How long its end is waited for: on a terminal that was hung up crossterm reads for ever, and the thread ends
+/// with the process only.
+const KEY_PATIENCE: Duration = Duration::from_millis(200);
+const KEY_STEP: Duration = Duration::from_millis(5);
 /// A process that was told to stop and did not is not going to.
 pub const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -109,8 +113,16 @@ impl Keyboard {
 impl Drop for Keyboard {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        // It panics only on a bug in the terminal library, which its own message has told already.
-        let _ = self.thread.take().map(JoinHandle::join);
+        let Some(thread) = self.thread.take() else { return };
+        let mut waited = Duration::ZERO;
+        while !thread.is_finished() && waited < KEY_PATIENCE {
+            std::thread::sleep(KEY_STEP);
+            waited += KEY_STEP;
+        }
+        if thread.is_finished() {
+            // It panics only on a bug in the terminal library, which its own message has told already.
+            let _ = thread.join();
+        }
     }
 }
 

@@ -36,6 +36,35 @@ pub(super) fn bind_udp_with(
     Ok(socket.into())
 }
 
+/// Several sockets for one address, among which the kernel shares out the clients (SO_REUSEPORT).
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(unused_variables, reason = "only Linux has several threads for UDP")
+)]
+pub(super) fn bind_shared(address: SocketAddr, threads: usize) -> io::Result<Vec<UdpSocket>> {
+    // Alone first: two relays on one port would share its clients without knowing.
+    let alone = bind_udp(address, LISTENER_BUFFER)?;
+    #[cfg(target_os = "linux")]
+    if threads > 1 {
+        let address = SocketAddr::new(address.ip(), alone.local_addr()?.port());
+        drop(alone);
+        let bind = |_| bind_udp_with(address, LISTENER_BUFFER, |socket| socket.set_reuse_port(true));
+        return (0..threads).map(bind).collect();
+    }
+    Ok(vec![alone])
+}
+
+/// What the owner should know about listeners that got less than they wanted.
+pub(super) fn warnings(listeners: &[UdpSocket]) -> Vec<String> {
+    let granted =
+        listeners.iter().filter_map(|socket| socket2::SockRef::from(socket).recv_buffer_size().ok()).min();
+    let Some(granted) = granted.filter(|&granted| granted < LISTENER_BUFFER) else { return Vec::new() };
+    vec![format!(
+        "the system grants a receive buffer of {} kB; bursts may be lost: sysctl -w net.core.rmem_max={LISTENER_BUFFER}",
+        granted / 1024
+    )]
+}
+
 /// A listener for connections, ready for tokio.
 pub(super) fn bind_tcp(address: SocketAddr) -> io::Result<tokio::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;

@@ -3,9 +3,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, Mac};
+use p2pcall_relay::server::time_limited;
 use p2pcall_relay::stun::{Builder, Integrity, Key, Message, PasswordAlgorithm, Seal, attr};
-use sha1::Sha1;
 
 use crate::config::RelayLogin;
 
@@ -40,8 +39,8 @@ impl Login {
                 Some(Self { user: user.clone(), password: password.clone(), from_secret: false })
             }
             RelayLogin::Secret(secret) => {
-                let (user, password) = time_limited(secret, None, unix_now + SECRET_LIFETIME);
-                Some(Self { user, password, from_secret: true })
+                let credential = time_limited(secret, unix_now + SECRET_LIFETIME, None);
+                Some(Self { user: credential.user, password: credential.password, from_secret: true })
             }
             RelayLogin::Anonymous => None,
         }
@@ -51,21 +50,6 @@ impl Login {
     pub fn is_from_secret(&self) -> bool {
         self.from_secret
     }
-}
-
-/// The user and password that a server with a shared secret takes until `expiry` (Unix seconds): the scheme of
-/// draft-uberti-behave-turn-rest, as coturn's `use-auth-secret`.
-pub fn time_limited(secret: &str, name: Option<&str>, expiry: u64) -> (String, String) {
-    let user = name.map_or_else(|| expiry.to_string(), |name| format!("{expiry}:{name}"));
-    let password = STANDARD.encode(hmac_sha1(secret.as_bytes(), user.as_bytes()));
-    (user, password)
-}
-
-#[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-fn hmac_sha1(key: &[u8], message: &[u8]) -> [u8; 20] {
-    let mut mac = Hmac::<Sha1>::new_from_slice(key).expect("a key of any length");
-    mac.update(message);
-    mac.finalize().into_bytes().into()
 }
 
 /// What a server has said about how to authenticate.
@@ -147,10 +131,13 @@ mod tests {
 
     #[test]
     fn a_secret_makes_the_password_that_coturn_expects() {
-        // printf 1700000000:alice | openssl dgst -sha1 -hmac north -binary | base64
-        let (user, password) = time_limited("north", Some("alice"), 1_700_000_000);
-        assert_eq!(user, "1700000000:alice");
-        assert_eq!(password, "Cd/49soE35ICqcJF/bCTn8Z4OyE=");
+        // printf 1700086400 | openssl dgst -sha1 -hmac north -binary | base64
+        let login = Login::of(&RelayLogin::Secret("north".into()), 1_700_000_000).unwrap();
+        assert_eq!(
+            (login.user.as_str(), login.password.as_str()),
+            ("1700086400", "K+RlgFj3QLvB7WAVHfjfgMgyBeA=")
+        );
+        assert!(login.is_from_secret());
     }
 
     #[test]

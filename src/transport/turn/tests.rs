@@ -1,5 +1,7 @@
 //! The client against a server made of a few lines, on a clock made of nothing.
 
+mod own_relay;
+
 use super::*;
 use p2pcall_relay::stun::{Builder, ChannelNumber, ErrorCode, Key, PasswordAlgorithm, Seal, TransactionId};
 

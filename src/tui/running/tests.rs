@@ -30,8 +30,8 @@ impl DrawPictures for Letters {
     fn draw(&mut self, _: &VideoFrame, area: &PictureArea, _: Duration) -> Vec<u8> {
         let letter = if area.which == Which::Remote { 'R' } else { 'L' };
         let cells = area.placed.positions().filter(|at| !area.holes.iter().any(|hole| hole.contains(*at)));
-        let cells: String = cells.map(|at| format!("\x1b[{};{}H{letter}", at.y + 1, at.x + 1)).collect();
-        format!("\x1b7{cells}\x1b8").into_bytes()
+        let cells: Vec<String> = cells.map(|at| format!("\x1b[{};{}H{letter}", at.y + 1, at.x + 1)).collect();
+        format!("\x1b7{}\x1b8", cells.concat()).into_bytes()
     }
 
     fn forget(&mut self) {}
@@ -211,7 +211,7 @@ async fn hanging_up_tells_the_call_and_does_not_wait_for_ever() {
     let from = Instant::now();
     let ended = bench.screen.await.expect("no panic").expect("no error");
     assert!(ended.interrupted);
-    assert!(from.elapsed() <= Duration::from_millis(5000), "{:?}", from.elapsed());
+    assert!(from.elapsed() <= Duration::from_secs(5), "{:?}", from.elapsed());
 }
 
 #[tokio::test]
