@@ -389,6 +389,19 @@ mod devices {
     }
 
     #[test]
+    fn looking_for_a_device_again_and_again_leaves_no_threads_behind() {
+        in_own_process("devices::looking_for_a_device_again_and_again_leaves_no_threads_behind", |_pulse| {
+            let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
+            assert_eq!(devices().audio_in.len(), 1);
+            let before = threads();
+            for _ in 0..20 {
+                assert_eq!(devices().audio_in.len(), 1);
+            }
+            assert!(threads() <= before + 1, "{before} threads became {}", threads());
+        });
+    }
+
+    #[test]
     fn a_rehearsal_plays_a_tone_and_records_what_is_spoken() {
         in_own_process("devices::a_rehearsal_plays_a_tone_and_records_what_is_spoken", |pulse| {
             let file = spoken("rehearsal.wav", 700.0);
