@@ -1,0 +1,142 @@
+//! TCP and TLS: cutting streams into messages, and queues for what goes back.
+//!
+//! | queue | when full |
+//! |---|---|
+//! | messages to a connection, 256 | the message is dropped, counted: late media is worth nothing |
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::portable::PortableShard;
+use super::socket::plain;
+use crate::server::{Client, Via};
+use crate::stun::frame_length;
+
+/// Connections at a time, over all listeners of one kind.
+const MAX_CONNECTIONS: usize = 16_384;
+/// A connection without an allocation is closed after so long without a message.
+const IDLE: Duration = Duration::from_secs(30);
+/// A TLS handshake that takes longer is given up.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// A write that makes no progress for so long ends the connection.
+const STUCK: Duration = Duration::from_secs(30);
+/// Messages waiting to be written to one connection.
+const QUEUE: usize = 256;
+/// Bytes read, or gathered for one write, at a time.
+const CHUNK: usize = 4096;
+const MAX_WRITE: usize = 64 * 1024;
+
+/// Numbers connections; none is used twice.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// What is around the messages.
+#[derive(Clone)]
+pub(super) enum Wrap {
+    Plain,
+    Tls(TlsAcceptor),
+}
+
+/// Accepts connections for ever.
+pub(super) async fn accept(listener: TcpListener, shard: Arc<PortableShard>, wrap: Wrap) {
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        let Ok((stream, from)) = listener.accept().await else {
+            // Out of file descriptors, most likely: let others close first.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let (shard, wrap) = (Arc::clone(&shard), wrap.clone());
+        tokio::spawn(async move {
+            begin(stream, plain(from), &shard, wrap).await;
+            drop(permit);
+        });
+    }
+}
+
+async fn begin(stream: TcpStream, from: SocketAddr, shard: &PortableShard, wrap: Wrap) {
+    // Media does not wait for more to send.
+    let _ = stream.set_nodelay(true);
+    match wrap {
+        Wrap::Plain => serve(stream, from, shard).await,
+        Wrap::Tls(acceptor) => {
+            if let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                serve(stream, from, shard).await;
+            }
+        }
+    }
+}
+
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Send + 'static,
+    from: SocketAddr,
+    shard: &PortableShard,
+) {
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let client = Client { address: from, via: Via::Stream(number) };
+    let (queue, outbox) = mpsc::channel(QUEUE);
+    shard.connected(number, queue);
+    let (reading, writing) = tokio::io::split(stream);
+    tokio::select! {
+        () = read(reading, client, shard) => {}
+        () = write(writing, outbox) => {}
+    }
+    shard.disconnected(&client);
+}
+
+/// Hands whole messages on until the stream ends, goes quiet or carries something else.
+async fn read<S: AsyncRead>(mut stream: ReadHalf<S>, client: Client, shard: &PortableShard) {
+    let mut buffer = Vec::new();
+    loop {
+        buffer.reserve(CHUNK);
+        match timeout(IDLE, stream.read_buf(&mut buffer)).await {
+            Err(_) if shard.serves(&client) => continue,
+            Ok(Ok(1..)) => {}
+            Err(_) | Ok(_) => return,
+        }
+        let mut rest = buffer.as_slice();
+        loop {
+            match frame_length(rest) {
+                Err(_) => return,
+                Ok(None) => break,
+                Ok(Some(length)) => match rest.split_at_checked(length) {
+                    None => break,
+                    Some((message, after)) => {
+                        shard.take_client(client, message);
+                        rest = after;
+                    }
+                },
+            }
+        }
+        let done = buffer.len() - rest.len();
+        buffer.drain(..done);
+        if buffer.is_empty() {
+            buffer.shrink_to(2 * CHUNK);
+        }
+    }
+}
+
+/// Writes what is queued, several messages at once when they are there.
+async fn write<S: AsyncWrite>(mut stream: WriteHalf<S>, mut outbox: mpsc::Receiver<Vec<u8>>) {
+    while let Some(mut bytes) = outbox.recv().await {
+        while bytes.len() < MAX_WRITE {
+            let Ok(more) = outbox.try_recv() else { break };
+            bytes.extend(more);
+        }
+        let written = timeout(STUCK, async {
+            stream.write_all(&bytes).await?;
+            stream.flush().await
+        });
+        if !matches!(written.await, Ok(Ok(()))) {
+            return;
+        }
+    }
+}

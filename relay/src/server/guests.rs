@@ -1,0 +1,144 @@
+//! One-call guests: accounts that an allocation's owner registers for the friend it calls.
+//!
+//! A guest is good for one allocation at a time, whose only peer is the owner's relayed address, and for as
+//! long as the owner's allocation lives. Dropping the owner's [`Registration`] ends it.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::stun::guest::Guest;
+
+#[derive(Debug)]
+struct Entry {
+    password: String,
+    /// The owner's relayed addresses in canonical form.
+    peers: [Option<SocketAddr>; 2],
+    serial: u64,
+    busy: bool,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    entries: HashMap<String, Entry>,
+    serial: u64,
+}
+
+/// All guests of the relay; there are at most as many as allocations.
+#[derive(Debug, Default)]
+pub(super) struct Guests(Mutex<Book>);
+
+/// The owner's hold on its guest.
+#[derive(Debug)]
+pub(super) struct Registration {
+    guests: Arc<Guests>,
+    guest: Guest,
+    serial: u64,
+}
+
+/// The guest's hold on its one allocation.
+#[derive(Debug)]
+pub(super) struct Visit {
+    guests: Arc<Guests>,
+    user: String,
+    serial: u64,
+    /// Whom it may reach.
+    pub(super) peers: [Option<SocketAddr>; 2],
+}
+
+impl Guests {
+    fn book(&self) -> std::sync::MutexGuard<'_, Book> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `None` if somebody else has registered a guest of that name.
+    pub(super) fn register(
+        self: &Arc<Self>,
+        guest: Guest,
+        peers: [Option<SocketAddr>; 2],
+    ) -> Option<Registration> {
+        let mut book = self.book();
+        if book.entries.contains_key(guest.user()) {
+            return None;
+        }
+        book.serial += 1;
+        let serial = book.serial;
+        let entry = Entry { password: guest.password().to_owned(), peers, serial, busy: false };
+        book.entries.insert(guest.user().to_owned(), entry);
+        drop(book);
+        Some(Registration { guests: Arc::clone(self), guest, serial })
+    }
+
+    pub(super) fn password(&self, user: &str) -> Option<String> {
+        self.book().entries.get(user).map(|entry| entry.password.clone())
+    }
+
+    /// Begins the guest's allocation; `None` if there is one already, or no such guest.
+    pub(super) fn visit(self: &Arc<Self>, user: &str) -> Option<Visit> {
+        let mut book = self.book();
+        let entry = book.entries.get_mut(user).filter(|entry| !entry.busy)?;
+        entry.busy = true;
+        let (peers, serial) = (entry.peers, entry.serial);
+        Some(Visit { guests: Arc::clone(self), user: user.to_owned(), serial, peers })
+    }
+}
+
+impl Registration {
+    /// Whether this is the guest that is registered.
+    pub(super) fn is(&self, guest: &Guest) -> bool {
+        self.guest == *guest
+    }
+}
+
+impl Visit {
+    /// Whether the owner's allocation still lives and has not withdrawn the guest.
+    pub(super) fn welcome(&self) -> bool {
+        self.guests.book().entries.get(&self.user).is_some_and(|entry| entry.serial == self.serial)
+    }
+
+    /// Whether the guest may send to this address, given in canonical form.
+    pub(super) fn may_reach(&self, peer: SocketAddr) -> bool {
+        self.peers.contains(&Some(peer))
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let mut book = self.guests.book();
+        if book.entries.get(self.guest.user()).is_some_and(|entry| entry.serial == self.serial) {
+            book.entries.remove(self.guest.user());
+        }
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if let Some(entry) = self.guests.book().entries.get_mut(&self.user)
+            && entry.serial == self.serial
+        {
+            entry.busy = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_visits_once_at_a_time_and_only_while_its_host_is_there() {
+        let guests = Arc::new(Guests::default());
+        let peer = "203.0.113.5:50000".parse().unwrap();
+        let guest = Guest::new("friend", "secret").unwrap();
+        let host = guests.register(guest.clone(), [Some(peer), None]).unwrap();
+        assert!(guests.register(guest, [None, None]).is_none(), "the name is taken");
+        let visit = guests.visit("friend").unwrap();
+        assert!(visit.may_reach(peer) && !visit.may_reach("203.0.113.5:50001".parse().unwrap()));
+        assert!(guests.visit("friend").is_none() && guests.visit("stranger").is_none());
+        drop(visit);
+        let visit = guests.visit("friend").unwrap();
+        assert!(visit.welcome());
+        drop(host);
+        assert!(!visit.welcome() && guests.password("friend").is_none());
+    }
+}
