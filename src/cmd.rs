@@ -26,7 +26,6 @@ pub async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Code(args) => code::run(&args),
         Command::Completions { shell } => completions::run(shell),
         Command::Man => man::run(),
-        _ => Err(Failure::usage("not yet", "")),
     }
 }
 
