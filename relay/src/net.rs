@@ -122,6 +122,7 @@ pub struct Relay {
 impl Relay {
     /// Binds everything and begins to serve. Has to be called on a tokio runtime.
     pub fn start(mut plan: Plan) -> Result<Self, StartError> {
+        socket::allow_many();
         let seed: Seed = crate::random_bytes().ok_or_else(|| io::Error::other("no random numbers"))?;
         let threads = plan.batched_threads()?;
         let mut sockets = bind_listeners(&mut plan.settings, threads.max(1))?;
