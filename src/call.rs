@@ -1,1 +1,364 @@
-//! call
+//! PURE: the life of a call as a state machine: `handle(now, Input) -> Vec<Effect>`, `poll_timeout()`.
+//! It begins when a code is out (offerer) or checks have begun (answerer) and ends with an [`Ending`].
+//! It knows no socket, clock, device or screen; `call/session` carries its effects out.
+//!
+//! ```text
+//! Ringing --Verified--> Greeting --hello, safety words--> Consent --accepted--> Opening --MediaReady--> Talking
+//!    |                     |                                 |                     |            path down | up
+//!    +---------------------+---------------------------------+---------------------+--------> Ended <-- Searching
+//! ```
+
+pub mod channel;
+pub mod ending;
+pub mod event;
+pub mod identity;
+pub mod path;
+pub mod peer;
+pub mod session;
+pub mod stats;
+pub mod steps;
+pub mod verify;
+
+pub use steps::{Effect, Input, LifeConfig, Role};
+
+use channel::{DescriptionKind, Talk, clean};
+use ending::Ending;
+use event::{CallEvent, CallState, Command, Notice, Side, StateEvent};
+use std::time::Duration;
+use verify::{SafetyWords, Verification};
+
+/// Without a path the answerer shows a reply code after so long (design: most direct paths take under 2 s).
+pub const REPLY_AFTER: Duration = Duration::from_secs(4);
+/// An answerer gives up after so long, unless it showed a reply code.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Whoever authenticated says hello and exchanges the safety words' nonces within this.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
+/// A person decides about the consent within this.
+const CONSENT_TIMEOUT: Duration = Duration::from_secs(120);
+/// Descriptions are exchanged within this.
+const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where the life is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Ringing { reply_shown: bool },
+    Greeting { since: Duration },
+    Consent { since: Duration },
+    Opening { since: Duration },
+    Talking { since: Duration },
+    Searching { connected_since: Duration },
+    Ended,
+}
+
+/// The life of one call.
+#[derive(Debug)]
+pub struct Call {
+    config: LifeConfig,
+    phase: Phase,
+    started: Duration,
+    words: SafetyWords,
+    remote_name: Option<String>,
+    muted: bool,
+    video_off: bool,
+}
+
+impl Call {
+    /// A call whose code is out, or whose checks have begun, at `now`.
+    pub fn new(now: Duration, config: LifeConfig) -> Self {
+        Self {
+            config,
+            phase: Phase::Ringing { reply_shown: false },
+            started: now,
+            words: SafetyWords::default(),
+            remote_name: None,
+            muted: false,
+            video_off: false,
+        }
+    }
+
+    /// Whether it is over.
+    pub fn is_over(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+
+    /// Whether media flows, or did until the path broke.
+    pub fn is_connected(&self) -> bool {
+        matches!(self.phase, Phase::Talking { .. } | Phase::Searching { .. })
+    }
+
+    /// Whether anybody may still authenticate.
+    pub fn is_ringing(&self) -> bool {
+        matches!(self.phase, Phase::Ringing { .. })
+    }
+
+    /// When `Input::Tick` is due.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        match self.phase {
+            Phase::Ringing { reply_shown } => Some(match self.config.reply_deadline {
+                Some(last) if reply_shown => last,
+                Some(_) => (self.started + REPLY_AFTER).min(self.config.deadline),
+                None => self.config.deadline,
+            }),
+            Phase::Greeting { since } => Some(since + GREETING_TIMEOUT),
+            Phase::Consent { since } => Some(since + CONSENT_TIMEOUT),
+            Phase::Opening { since } => Some(since + OPENING_TIMEOUT),
+            Phase::Talking { since } | Phase::Searching { connected_since: since } => {
+                self.config.duration.map(|duration| since + duration)
+            }
+            Phase::Ended => None,
+        }
+    }
+
+    /// One step.
+    pub fn handle(&mut self, now: Duration, input: Input) -> Vec<Effect> {
+        if self.is_over() {
+            return Vec::new();
+        }
+        match input {
+            Input::Verified(verification) => self.verified(now, verification),
+            Input::Heard(talk) => self.heard(now, talk),
+            Input::MediaReady => self.media_ready(now),
+            Input::PathUp => self.path_up(),
+            Input::PathDown => self.path_down(),
+            Input::PathFailed if self.is_connected() => self.end(Ending::Lost),
+            Input::PathFailed if self.is_ringing() => Vec::new(),
+            Input::PathFailed => self.end(Ending::LostEarly),
+            Input::CodeUsed if self.is_ringing() => self.end(Ending::CodeUsed),
+            Input::CodeUsed => Vec::new(),
+            Input::Told(command) => self.told(now, command),
+            Input::Broke(failure) => self.end(Ending::Broken(failure)),
+            Input::Tick => self.tick(now),
+        }
+    }
+
+    fn verified(&mut self, now: Duration, verification: Verification) -> Vec<Effect> {
+        if !self.is_ringing() {
+            return Vec::new();
+        }
+        self.phase = Phase::Greeting { since: now };
+        let (words, commitment) = SafetyWords::begin(self.config.role, verification);
+        self.words = words;
+        let hello =
+            Talk::Hello { name: self.config.name.clone(), candidates: self.config.candidates.clone() };
+        [Some(hello), commitment].into_iter().flatten().map(Effect::Send).collect()
+    }
+
+    fn heard(&mut self, now: Duration, talk: Talk) -> Vec<Effect> {
+        if self.is_ringing() {
+            return Vec::new();
+        }
+        match talk {
+            Talk::Hello { name, .. } => self.greeted(now, name),
+            // Which path it is: the session's business.
+            Talk::Seen { .. } => Vec::new(),
+            Talk::SasCommit { .. } | Talk::SasNonce { .. } | Talk::SasReveal { .. } => self.nonce(now, &talk),
+            Talk::Accepted => self.accepted(now),
+            Talk::Refused => self.end(Ending::Refused),
+            Talk::Description { kind, sdp } => self.described(kind, sdp),
+            Talk::Devices { muted, video_off } => vec![Effect::Emit(CallEvent::Remote { muted, video_off })],
+            Talk::Chat { text } if self.is_connected() && !text.is_empty() => {
+                vec![Effect::Emit(CallEvent::Chat { from: Side::Remote, text })]
+            }
+            Talk::Chat { .. } => Vec::new(),
+            Talk::Hangup => self.end(Ending::RemoteHungUp { connected: self.is_connected() }),
+        }
+    }
+
+    fn greeted(&mut self, now: Duration, name: String) -> Vec<Effect> {
+        if self.remote_name.is_some() {
+            return Vec::new();
+        }
+        self.remote_name = Some(if name.is_empty() { "friend".into() } else { name });
+        self.try_consent(now)
+    }
+
+    fn nonce(&mut self, now: Duration, talk: &Talk) -> Vec<Effect> {
+        let reply = match self.words.heard(talk) {
+            Ok(reply) => reply,
+            Err(what) => return self.end(Ending::Misbehaved(what.to_string())),
+        };
+        let mut effects: Vec<_> = reply.map(Effect::Send).into_iter().collect();
+        effects.extend(self.try_consent(now));
+        effects
+    }
+
+    /// The name and the safety words are there: now a person can decide.
+    fn try_consent(&mut self, now: Duration) -> Vec<Effect> {
+        let (Phase::Greeting { .. }, Some(name), Some(words)) =
+            (self.phase, self.remote_name.clone(), self.words.words())
+        else {
+            return Vec::new();
+        };
+        self.phase = Phase::Consent { since: now };
+        let mut effects = vec![
+            Effect::Emit(state(CallState::Answered, Some(name))),
+            Effect::Emit(CallEvent::Verify { words: words.to_owned(), verified: false }),
+        ];
+        if self.config.role == Role::Offerer && self.config.auto_accept {
+            effects.extend(self.accept(now));
+        }
+        effects
+    }
+
+    fn accept(&mut self, now: Duration) -> Vec<Effect> {
+        let (Phase::Consent { .. }, Role::Offerer) = (self.phase, self.config.role) else {
+            return Vec::new();
+        };
+        let mut effects = vec![Effect::Send(Talk::Accepted)];
+        effects.extend(self.open(now));
+        effects.push(Effect::OfferMedia);
+        effects
+    }
+
+    fn accepted(&mut self, now: Duration) -> Vec<Effect> {
+        match (self.phase, self.config.role) {
+            (Phase::Consent { .. }, Role::Answerer) => self.open(now),
+            _ => Vec::new(),
+        }
+    }
+
+    fn open(&mut self, now: Duration) -> Vec<Effect> {
+        self.phase = Phase::Opening { since: now };
+        vec![Effect::Emit(state(CallState::Connecting, None)), Effect::OpenMedia]
+    }
+
+    /// A description is taken only when both persons want the call.
+    fn described(&self, kind: DescriptionKind, sdp: String) -> Vec<Effect> {
+        match self.phase {
+            Phase::Opening { .. } | Phase::Talking { .. } | Phase::Searching { .. } => {
+                vec![Effect::TakeDescription(kind, sdp)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn media_ready(&mut self, now: Duration) -> Vec<Effect> {
+        let (Phase::Opening { .. } | Phase::Ringing { .. }) = self.phase else { return Vec::new() };
+        self.phase = Phase::Talking { since: now };
+        let mut effects = vec![Effect::Emit(state(CallState::Connected, self.remote_name.clone()))];
+        if self.muted || self.video_off {
+            effects.push(Effect::Send(Talk::Devices { muted: self.muted, video_off: self.video_off }));
+        }
+        effects
+    }
+
+    fn path_down(&mut self) -> Vec<Effect> {
+        let Phase::Talking { since } = self.phase else { return Vec::new() };
+        self.phase = Phase::Searching { connected_since: since };
+        vec![Effect::Emit(state(CallState::Reconnecting, None))]
+    }
+
+    fn path_up(&mut self) -> Vec<Effect> {
+        let Phase::Searching { connected_since } = self.phase else { return Vec::new() };
+        self.phase = Phase::Talking { since: connected_since };
+        vec![Effect::Emit(state(CallState::Connected, self.remote_name.clone()))]
+    }
+
+    fn told(&mut self, now: Duration, command: Command) -> Vec<Effect> {
+        match command {
+            Command::Mute(muted) => {
+                self.muted = muted;
+                self.devices(Effect::Mute(muted))
+            }
+            Command::Video(on) => {
+                self.video_off = !on;
+                self.devices(Effect::Video(on))
+            }
+            Command::Say(text) => self.say(&text),
+            Command::Send(_) => vec![notice(
+                "not_available",
+                "This version cannot send files.",
+                "Share the file another way for now.",
+            )],
+            Command::Verify => self.words.words().map_or_else(Vec::new, |words| {
+                vec![Effect::Emit(CallEvent::Verify { words: words.to_owned(), verified: true })]
+            }),
+            Command::Accept => self.accept(now),
+            Command::Refuse => self.refuse(),
+            Command::Hangup => {
+                let connected = self.is_connected();
+                self.end_telling(Talk::Hangup, Ending::HungUp { connected })
+            }
+            Command::Paste(_) | Command::Stats => Vec::new(),
+        }
+    }
+
+    fn devices(&self, effect: Effect) -> Vec<Effect> {
+        let mut effects = vec![effect];
+        if self.is_connected() {
+            effects.push(Effect::Send(Talk::Devices { muted: self.muted, video_off: self.video_off }));
+        }
+        effects
+    }
+
+    fn say(&self, text: &str) -> Vec<Effect> {
+        let text = clean(text, channel::MAX_CHAT);
+        if text.is_empty() {
+            return Vec::new();
+        }
+        if !self.is_connected() {
+            return vec![notice("not_connected", "There is nobody to talk to yet.", "Wait for `connected`.")];
+        }
+        vec![
+            Effect::Send(Talk::Chat { text: text.clone() }),
+            Effect::Emit(CallEvent::Chat { from: Side::Local, text }),
+        ]
+    }
+
+    fn refuse(&mut self) -> Vec<Effect> {
+        match (self.phase, self.config.role) {
+            (Phase::Consent { .. }, Role::Offerer) => self.end_telling(Talk::Refused, Ending::WeRefused),
+            _ => Vec::new(),
+        }
+    }
+
+    fn tick(&mut self, now: Duration) -> Vec<Effect> {
+        if self.poll_timeout().is_none_or(|due| now < due) {
+            return Vec::new();
+        }
+        match self.phase {
+            Phase::Ringing { reply_shown: false }
+                if self.config.reply_deadline.is_some() && now < self.config.deadline =>
+            {
+                self.phase = Phase::Ringing { reply_shown: true };
+                vec![Effect::ShowReply]
+            }
+            Phase::Ringing { reply_shown } => self.end(match self.config.role {
+                Role::Offerer => Ending::NobodyAnswered,
+                Role::Answerer => Ending::NoPath { reply_shown },
+            }),
+            Phase::Greeting { .. } => {
+                self.end_telling(Talk::Hangup, Ending::Misbehaved("it authenticated and fell silent".into()))
+            }
+            Phase::Consent { .. } => self.end_telling(Talk::Hangup, Ending::NoConsent),
+            Phase::Opening { .. } => self.end_telling(Talk::Hangup, Ending::LostEarly),
+            Phase::Talking { .. } | Phase::Searching { .. } => {
+                self.end_telling(Talk::Hangup, Ending::DurationOver)
+            }
+            Phase::Ended => Vec::new(),
+        }
+    }
+
+    fn end(&mut self, ending: Ending) -> Vec<Effect> {
+        self.phase = Phase::Ended;
+        vec![Effect::Emit(ending.event()), Effect::Finish(ending)]
+    }
+
+    /// Ends, and tells the other end first if there is one.
+    fn end_telling(&mut self, talk: Talk, ending: Ending) -> Vec<Effect> {
+        let told = (!self.is_ringing()).then_some(Effect::Send(talk));
+        told.into_iter().chain(self.end(ending)).collect()
+    }
+}
+
+/// A state event without an ending.
+pub fn state(state: CallState, name: Option<String>) -> CallEvent {
+    CallEvent::State(StateEvent { state, name, reason: None, message: None, help: None })
+}
+
+fn notice(code: &'static str, message: &str, help: &str) -> Effect {
+    Effect::Emit(CallEvent::Warning(Notice { code, message: message.into(), help: help.into() }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,265 @@
-//! cli
+//! What can be typed: the clap types, and nothing else. Every flag also has a `P2PCALL_*` variable.
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Private video calls between two terminals: one short code, end to end encrypted, nobody's server.
+#[derive(Debug, Parser)]
+#[command(name = "p2pcall", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a call: shows the code (and its QR) and waits for the friend
+    Offer(OfferArgs),
+    /// Join a call by its code; without CODE it asks for it
+    Answer(AnswerArgs),
+    /// A whole call on this machine, with a test card and a synthetic voice
+    Demo(DemoArgs),
+    /// Try this machine's microphone, speaker, camera and terminal, without a call
+    Check(CheckArgs),
+    /// List what can be captured and played
+    Devices(JsonArgs),
+    /// Say what a code contains, without calling anyone
+    Code(CodeArgs),
+    /// Print the completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// `p2pcall offer`.
+#[derive(Debug, Args)]
+pub struct OfferArgs {
+    /// Options of the call.
+    #[command(flatten)]
+    pub call: CallArgs,
+    /// Show the code's QR: when it fits, always, or never
+    #[arg(long, value_enum, default_value = "auto", env = "P2PCALL_QR")]
+    pub qr: When,
+    /// Also write the code's QR to this PNG file
+    #[arg(long, value_name = "PATH")]
+    pub qr_png: Option<PathBuf>,
+}
+
+/// `p2pcall answer`.
+#[derive(Debug, Args)]
+pub struct AnswerArgs {
+    /// The code, with whatever was pasted around it; `-` reads standard input
+    pub code: Option<String>,
+    /// Read the code from a QR: the word `camera`, or a picture file
+    #[arg(long, value_name = "camera|IMAGE", conflicts_with = "code")]
+    pub scan: Option<String>,
+    /// Options of the call.
+    #[command(flatten)]
+    pub call: CallArgs,
+    /// Show the reply code's QR: when it fits, always, or never
+    #[arg(long, value_enum, default_value = "auto", env = "P2PCALL_QR")]
+    pub qr: When,
+    /// Also write the reply code's QR to this PNG file
+    #[arg(long, value_name = "PATH")]
+    pub qr_png: Option<PathBuf>,
+}
+
+/// `p2pcall demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Options of the call.
+    #[command(flatten)]
+    pub call: CallArgs,
+}
+
+/// `p2pcall check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Devices to check.
+    #[command(flatten)]
+    pub media: MediaArgs,
+}
+
+/// Commands whose only option is `--json`.
+#[derive(Debug, Args)]
+pub struct JsonArgs {
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `p2pcall code`.
+#[derive(Debug, Args)]
+pub struct CodeArgs {
+    /// The code, with whatever was pasted around it; `-` reads standard input
+    pub code: String,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What is captured and played.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Sound and picture")]
+pub struct MediaArgs {
+    /// camera[:N], test, file:PATH or none [default: the camera if there is one, else test]
+    #[arg(long, value_name = "SOURCE", env = "P2PCALL_VIDEO")]
+    pub video: Option<String>,
+    /// mic[:NAME], tone, file:PATH or none [default: the microphone if there is one, else none]
+    #[arg(long, value_name = "SOURCE", env = "P2PCALL_AUDIO")]
+    pub audio: Option<String>,
+    /// default, NAME, file:PATH or none; file:PATH writes what would be heard as WAV
+    #[arg(long, value_name = "SINK", env = "P2PCALL_SPEAKER")]
+    pub speaker: Option<String>,
+    /// file:PATH writes the decoded remote picture as Y4M
+    #[arg(long, value_name = "SINK", env = "P2PCALL_VIDEO_OUT")]
+    pub video_out: Option<String>,
+    /// Frames a second of the own picture [default: 30]
+    #[arg(long, value_name = "N", env = "P2PCALL_FPS", value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub fps: Option<u32>,
+    /// Size of the own picture [default: 640x360]
+    #[arg(long, value_name = "WxH", env = "P2PCALL_SIZE")]
+    pub size: Option<String>,
+    /// Sound and picture together, at the most, kbit/s [default: 600]
+    #[arg(long, value_name = "KBIT", env = "P2PCALL_BITRATE", value_parser = clap::value_parser!(u32).range(24..=50_000))]
+    pub bitrate: Option<u32>,
+    /// You wear headphones: no echo to expect
+    #[arg(long, env = "P2PCALL_HEADPHONES", value_parser = FalseyValueParser::new())]
+    pub headphones: bool,
+}
+
+/// Where addresses come from.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Network")]
+pub struct NetworkArgs {
+    /// STUN server, HOST:PORT, instead of the default public ones (repeat)
+    #[arg(long, value_name = "HOST:PORT", env = "P2PCALL_STUN", value_delimiter = ',')]
+    pub stun: Vec<String>,
+    /// Relay, turn:[USER:PASSWORD@]HOST[:PORT][?transport=udp|tcp] or turns:…, or ?secret=… (repeat)
+    #[arg(long, value_name = "LINK", env = "P2PCALL_RELAY", value_delimiter = ',', hide_env_values = true)]
+    pub relay: Vec<String>,
+    /// Neither STUN nor relay: not one packet leaves but to the friend
+    #[arg(long, env = "P2PCALL_NO_SERVERS", value_parser = FalseyValueParser::new())]
+    pub no_servers: bool,
+    /// Use relayed addresses only: hides your address from the friend
+    #[arg(long, conflicts_with = "no_servers", env = "P2PCALL_RELAY_ONLY", value_parser = FalseyValueParser::new())]
+    pub relay_only: bool,
+    /// Use only this local address (repeat)
+    #[arg(long, value_name = "ADDR", env = "P2PCALL_BIND", value_delimiter = ',')]
+    pub bind: Vec<IpAddr>,
+}
+
+/// Options that offer, answer and demo share.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CallArgs {
+    /// What is captured and played.
+    #[command(flatten)]
+    pub media: MediaArgs,
+    /// Where addresses come from.
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    /// How the other side sees you [default: the login name]
+    #[arg(long, env = "P2PCALL_NAME")]
+    pub name: Option<String>,
+    /// The classic exchange with any other WebRTC endpoint: a whole session description
+    #[arg(long, env = "P2PCALL_SDP", value_parser = FalseyValueParser::new())]
+    pub sdp: bool,
+    /// How pictures are drawn
+    #[arg(long, value_enum, env = "P2PCALL_RENDER")]
+    pub render: Option<Render>,
+    /// How many colours are used
+    #[arg(long, value_enum, env = "P2PCALL_COLOR")]
+    pub color: Option<Color>,
+    /// Don't copy the invitation to the clipboard
+    #[arg(long, env = "P2PCALL_NO_CLIPBOARD", value_parser = FalseyValueParser::new())]
+    pub no_clipboard: bool,
+    /// No full-screen display: plain lines on standard output, commands on standard input
+    #[arg(long, env = "P2PCALL_HEADLESS", value_parser = FalseyValueParser::new())]
+    pub headless: bool,
+    /// One JSON object a line on standard output; implies --headless
+    #[arg(long, env = "P2PCALL_JSON", value_parser = FalseyValueParser::new())]
+    pub json: bool,
+    /// Let in whoever answered without being asked; implied by --headless
+    #[arg(long, env = "P2PCALL_AUTO_ACCEPT", value_parser = FalseyValueParser::new())]
+    pub auto_accept: bool,
+    /// Hang up after so many seconds connected
+    #[arg(long, value_name = "SECONDS", env = "P2PCALL_DURATION")]
+    pub duration: Option<f64>,
+    /// Give up if not connected by then
+    #[arg(long, value_name = "SECONDS", env = "P2PCALL_TIMEOUT")]
+    pub timeout: Option<f64>,
+    /// Write a log here (never to the screen)
+    #[arg(long, value_name = "PATH", env = "P2PCALL_LOG_FILE")]
+    pub log_file: Option<PathBuf>,
+    /// More in the log (repeat)
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Only what is asked for on standard output
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// auto, always or never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum When {
+    /// Where it fits.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How pictures are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Render {
+    /// The best the terminal is known to draw.
+    #[default]
+    Auto,
+    /// The kitty graphics protocol.
+    Kitty,
+    /// Sixel graphics.
+    Sixel,
+    /// Half blocks.
+    Half,
+    /// Block sextants.
+    Sextant,
+    /// Braille dots.
+    Braille,
+    /// Letters.
+    Ascii,
+}
+
+/// How many colours are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Color {
+    /// As many as the terminal says.
+    #[default]
+    Auto,
+    /// 24 bits.
+    True,
+    /// The 256-colour palette.
+    #[value(name = "256")]
+    #[serde(rename = "256")]
+    Palette,
+    /// The 16 named colours.
+    #[value(name = "16")]
+    #[serde(rename = "16")]
+    Named,
+    /// None.
+    Never,
+}

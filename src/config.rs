@@ -1,1 +1,188 @@
-//! config
+//! Finished settings: what was typed, set in the environment and written in the config file, parsed once.
+//! Inside there is nothing left to check. Knows no device and no socket.
+
+pub mod file;
+pub mod link;
+pub mod settle;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where the own picture comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VideoChoice {
+    /// The camera if there is one, else the test card.
+    Default,
+    /// The Nth camera, asked for by name.
+    Camera(u32),
+    /// The moving test card.
+    TestCard,
+    /// A file: .y4m, .ivf, a still image, or whatever an installed ffmpeg reads.
+    File(PathBuf),
+    /// No picture.
+    None,
+}
+
+/// Where the own sound comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AudioChoice {
+    /// The default microphone if there is one, else nothing.
+    Default,
+    /// A microphone asked for (by name, or the default one).
+    Microphone(Option<String>),
+    /// A tone.
+    Tone,
+    /// The demo's synthetic voice; 0 to 1 is how high it speaks.
+    Voice(f32),
+    /// A WAV file.
+    File(PathBuf),
+    /// No sound.
+    None,
+}
+
+/// Where the friend's sound goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SpeakerChoice {
+    /// The default speaker if there is one, else nothing.
+    Default,
+    /// A speaker asked for by name.
+    Named(String),
+    /// A WAV file, 48 kHz mono s16, in real time.
+    File(PathBuf),
+    /// Nowhere.
+    None,
+}
+
+/// Sound and picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MediaConfig {
+    /// The own picture.
+    pub video: VideoChoice,
+    /// The own sound.
+    pub audio: AudioChoice,
+    /// The friend's sound.
+    pub speaker: SpeakerChoice,
+    /// Where decoded remote pictures are written as Y4M.
+    pub video_out: Option<PathBuf>,
+    /// Frames a second, 1 to 60.
+    pub fps: u32,
+    /// Own picture's size, even, 16x16 to 1920x1080.
+    pub size: (u32, u32),
+    /// kbit/s of sound and picture together, at the most.
+    pub bitrate: u32,
+    /// No echo to expect.
+    pub headphones: bool,
+}
+
+impl Default for MediaConfig {
+    fn default() -> Self {
+        Self {
+            video: VideoChoice::Default,
+            audio: AudioChoice::Default,
+            speaker: SpeakerChoice::Default,
+            video_out: None,
+            fps: 30,
+            size: (640, 360),
+            bitrate: 600,
+            headphones: false,
+        }
+    }
+}
+
+/// How a relay is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RelayTransport {
+    /// UDP only.
+    Udp,
+    /// TCP only.
+    Tcp,
+    /// UDP, then TCP.
+    Any,
+    /// TLS (`turns:`); UDP is not tried.
+    Tls,
+}
+
+/// How one logs in at a relay.
+#[derive(Clone, PartialEq, Eq)]
+pub enum RelayLogin {
+    /// A long-term credential (RFC 8489 §9.2).
+    Password {
+        /// USERNAME.
+        user: String,
+        /// The password, UTF-8.
+        password: String,
+    },
+    /// A shared secret: time-limited credentials, as coturn's `use-auth-secret`.
+    Secret(String),
+    /// None given.
+    Anonymous,
+}
+
+impl std::fmt::Debug for RelayLogin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Password { .. } => "Password(…)",
+            Self::Secret(_) => "Secret(…)",
+            Self::Anonymous => "Anonymous",
+        })
+    }
+}
+
+/// A TURN server, parsed from a LINK.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayLink {
+    /// A name, or an address without brackets.
+    pub host: String,
+    /// 3478, 5349 for `turns:`, unless given.
+    pub port: u16,
+    /// How it is reached.
+    pub transport: RelayTransport,
+    /// How one logs in.
+    pub login: RelayLogin,
+    /// SHA-256 of the server's public key (SubjectPublicKeyInfo, DER), for its own certificate.
+    pub pin: Option<[u8; 32]>,
+}
+
+/// A STUN server.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct StunServer {
+    /// A name, or an address without brackets.
+    pub host: String,
+    /// UDP port.
+    pub port: u16,
+}
+
+/// Where addresses come from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NetworkConfig {
+    /// STUN servers; empty with `--no-servers` and `--relay-only`.
+    pub stun: Vec<StunServer>,
+    /// Relays; empty with `--no-servers`.
+    pub relays: Vec<RelayLink>,
+    /// Only packets to the friend leave.
+    pub no_servers: bool,
+    /// Only relayed candidates.
+    pub relay_only: bool,
+    /// Only these local addresses; empty: all usable ones.
+    pub bind: Vec<IpAddr>,
+}
+
+/// A call's finished settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallConfig {
+    /// Sound and picture.
+    pub media: MediaConfig,
+    /// Addresses.
+    pub network: NetworkConfig,
+    /// How the other side sees this one; control characters removed, at most 64 characters.
+    pub name: String,
+    /// The classic exchange of whole session descriptions.
+    pub sdp: bool,
+    /// Let in whoever authenticated.
+    pub auto_accept: bool,
+    /// Hang up after so long connected.
+    pub duration: Option<Duration>,
+    /// Give up if not connected by then.
+    pub timeout: Option<Duration>,
+}

@@ -8,6 +8,8 @@ pub mod error;
 pub mod code;
 
 pub mod call;
+pub mod headless;
+pub mod report;
 pub mod transport;
 
 pub mod media;

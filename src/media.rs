@@ -1,1 +1,314 @@
-//! media
+//! Sound and picture of a call: opens the devices, runs the four threads, closes everything again.
+//!
+//! ```text
+//!            microphone | tone | WAV --> sound/capture ---EncodedFrame--+
+//!                                                                       +--> frames --> the peer
+//!  camera | test card | film | still --> picture/capture -EncodedFrame--+
+//!                                            `--> local slot --> the screen
+//!
+//!                          +-> sound/playout: jitter buffer, Opus --> speaker | WAV
+//! the peer --packet(..)----+
+//!                          +-> picture/show: assemble, playout time, decode --> remote slot, Y4M
+//!                                            `--> events: send a PLI, a device is gone, first frame
+//! ```
+//! | arrow | when full |
+//! |---|---|
+//! | `frames` | sound: the frame is dropped; picture: dropped up to the next key frame; counted |
+//! | `packet` | dropped, counted, and treated as lost |
+//! | slots | the older picture goes, counted |
+//! | events | dropped |
+//!
+//! No device is opened before [`Media::start`], and none stays open after its drop. Knows no network, no
+//! terminal, and no agreement about codecs but its outcome.
+
+pub mod assemble;
+pub mod audio;
+pub mod device;
+mod events;
+pub mod frame;
+pub mod jitter;
+pub mod level;
+pub mod picture;
+pub mod quiet;
+pub mod rehearsal;
+pub mod resample;
+pub mod sink;
+pub mod slot;
+pub mod sound;
+pub mod source;
+pub mod video;
+
+pub use events::{MediaEvent, MediaEvents};
+
+use crate::config::{AudioChoice, MediaConfig, SpeakerChoice};
+use crate::error::Failure;
+use device::DeviceKind;
+use frame::{Codec, EncodedFrame, MediaKind, MediaPacket, VideoFrame};
+use picture::{Picture, PictureConfig, PictureStats};
+use slot::{Screens, Slot};
+use sound::{Levels, Sound, SoundConfig, SoundStats};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// Coded frames that wait for the network, sound and picture together: 100 ms or so.
+const FRAMES: usize = 8;
+/// Sound's share of the bitrate, and what is enough and what is too little for speech, kbit/s.
+const SOUND_SHARE: u32 = 10;
+const SOUND_KBPS: (u32, u32) = (16, 40);
+/// The least that is left for the picture, kbit/s.
+const MIN_VIDEO_KBPS: u32 = 30;
+
+/// What both ends agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Negotiated {
+    /// Whether sound is sent.
+    pub audio: bool,
+    /// What the picture is sent with; `None`: none is sent.
+    pub video: Option<Codec>,
+}
+
+/// Counters of both, and how loud it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MediaStats {
+    /// Picture.
+    pub picture: PictureStats,
+    /// Sound.
+    pub sound: SoundStats,
+    /// Loudness in both directions, this moment.
+    pub levels: Levels,
+    /// What is aimed at, kbit/s of sound and picture.
+    pub target_kbps: (u32, u32),
+}
+
+/// See the module. Dropping it closes the devices and completes the files; that may take a fifth of a second,
+/// so not on an async thread.
+#[derive(Debug)]
+pub struct Media {
+    sound: Sound,
+    picture: Picture,
+    fps: u32,
+    size: (u32, u32),
+    target_kbps: std::sync::Mutex<(u32, u32)>,
+}
+
+/// Media that runs: its handle, what it tells, and the coded frames for the peer.
+pub type Started = (Media, MediaEvents, mpsc::Receiver<EncodedFrame>);
+
+impl Media {
+    /// Opens the devices and starts. `started` is the zero of the call's clock: of [`MediaPacket::arrived`]
+    /// and [`EncodedFrame::at`]. May block for seconds (a device asked for by name is looked up): not on an
+    /// async thread.
+    ///
+    /// # Errors
+    /// A device asked for by name that is not there (exit 5), a file that cannot be read or written (exit 1).
+    /// Without any camera, microphone or speaker the call goes on, and an event says so.
+    pub fn start(
+        config: &MediaConfig,
+        negotiated: Negotiated,
+        screens: &Screens,
+        started: Instant,
+    ) -> Result<Started, Failure> {
+        let (sound_kbps, video_kbps) = split(config.bitrate, negotiated.video.is_some());
+        let (frames, frames_out) = mpsc::channel(FRAMES);
+        let (picture, picture_events) = Picture::start(
+            PictureConfig {
+                source: config.video.clone(),
+                video_out: config.video_out.clone(),
+                size: config.size,
+                fps: config.fps,
+                kbps: video_kbps,
+                started,
+            },
+            negotiated.video,
+            frames.clone(),
+            screens,
+        )?;
+        let source = if negotiated.audio { config.audio.clone() } else { AudioChoice::None };
+        let (sound, sound_events) = Sound::start(
+            SoundConfig { source, sink: config.speaker.clone(), bitrate: sound_kbps * 1000 },
+            frames,
+            started,
+        )?;
+        let media = Self {
+            sound,
+            picture,
+            fps: config.fps,
+            size: config.size,
+            target_kbps: std::sync::Mutex::new((sound_kbps, video_kbps)),
+        };
+        Ok((media, MediaEvents::new(sound_events, picture_events), frames_out))
+    }
+
+    /// A packet from the peer, of either kind. Never waits.
+    pub fn packet(&self, packet: MediaPacket) {
+        match packet.codec.kind() {
+            MediaKind::Audio => self.sound.packet(packet),
+            MediaKind::Video => self.picture.packet(packet),
+        }
+    }
+
+    /// Sends silence instead of own sound.
+    pub fn set_muted(&self, muted: bool) {
+        self.sound.set_muted(muted);
+    }
+
+    /// Off: the camera is closed and no picture is sent.
+    pub fn set_video(&self, on: bool) {
+        self.picture.set_on(on);
+    }
+
+    /// The friend's camera is on or off, as the friend said: what stands still then is no freeze.
+    pub fn set_remote_video(&self, on: bool) {
+        self.picture.set_remote_on(on);
+    }
+
+    /// The friend asked for a key frame.
+    pub fn key_frame(&self) {
+        self.picture.key_frame();
+    }
+
+    /// What the encoders aim at together, kbit/s; the picture keeps its size and rate.
+    pub fn set_bitrate(&self, kbps: u32) {
+        self.set_target(kbps, self.fps, self.size);
+    }
+
+    /// What the encoders aim at together, kbit/s, and the picture's rate and size.
+    pub fn set_target(&self, kbps: u32, fps: u32, size: (u32, u32)) {
+        let (sound, video) = split(kbps, true);
+        self.sound.set_bitrate(sound * 1000);
+        self.picture.set_target(video, fps, size);
+        *self.target() = (sound, video);
+    }
+
+    /// What the network does: the round trip, and the fraction of packets lost on the way to the friend.
+    pub fn set_network(&self, round_trip: Option<Duration>, lost: f32) {
+        self.sound.set_expected_loss(lost);
+        if let Some(round_trip) = round_trip {
+            self.picture.set_rtt(round_trip);
+        }
+    }
+
+    /// Own picture as it is sent.
+    pub fn local(&self) -> &Slot<VideoFrame> {
+        &self.picture.local
+    }
+
+    /// The friend's picture.
+    pub fn remote(&self) -> &Slot<VideoFrame> {
+        &self.picture.remote
+    }
+
+    /// Counters and levels. Cheap.
+    pub fn stats(&self) -> MediaStats {
+        MediaStats {
+            picture: self.picture.stats(),
+            sound: self.sound.stats(),
+            levels: self.sound.levels(),
+            target_kbps: *self.target(),
+        }
+    }
+
+    /// A writer that panicked left a whole pair behind: it is assigned at once.
+    fn target(&self) -> std::sync::MutexGuard<'_, (u32, u32)> {
+        self.target_kbps.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Sound's and picture's parts of a bitrate, kbit/s. Sound comes first: a call without it is none.
+fn split(kbps: u32, with_video: bool) -> (u32, u32) {
+    let sound = if with_video { kbps / SOUND_SHARE } else { kbps };
+    let sound = sound.clamp(SOUND_KBPS.0, SOUND_KBPS.1);
+    (sound, kbps.saturating_sub(sound).max(MIN_VIDEO_KBPS))
+}
+
+/// The picture codecs of this build, best first.
+pub fn video_codecs() -> Vec<Codec> {
+    video::codecs().to_vec()
+}
+
+/// Whether what was asked for by name is there, before a call. Opens no device. May block for seconds: not on
+/// an async thread.
+///
+/// # Errors
+/// A device that is not there (exit 5, listing the choices), a film that cannot be read (exit 1).
+pub fn probe(config: &MediaConfig) -> Result<(), Failure> {
+    picture::check(&config.video)?;
+    if let AudioChoice::Microphone(wanted) = &config.audio {
+        sound::must_be_there(DeviceKind::Microphone, wanted.clone())?;
+    }
+    if let SpeakerChoice::Named(wanted) = &config.speaker {
+        sound::must_be_there(DeviceKind::Speaker, Some(wanted.clone()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests in real time")]
+
+    use super::*;
+    use crate::config::VideoChoice;
+    use crate::error::Exit;
+
+    fn config() -> MediaConfig {
+        MediaConfig {
+            video: VideoChoice::TestCard,
+            audio: AudioChoice::Tone,
+            speaker: SpeakerChoice::None,
+            size: (160, 90),
+            ..MediaConfig::default()
+        }
+    }
+
+    #[test]
+    fn sound_gets_its_share_first() {
+        for (kbps, video, parts) in
+            [(600, true, (40, 560)), (100, true, (16, 84)), (20, true, (16, 30)), (64, false, (40, 30))]
+        {
+            assert_eq!(split(kbps, video), parts, "{kbps}");
+        }
+    }
+
+    #[test]
+    fn both_kinds_of_frame_flow_and_come_back_as_first_frames() {
+        let started = Instant::now();
+        let negotiated = Negotiated { audio: true, video: Some(Codec::H264) };
+        let (media, mut events, mut frames) =
+            Media::start(&config(), negotiated, &Screens::default(), started).unwrap();
+        let (mut sound, mut pictures) = (0, 0);
+        while sound < 5 || pictures < 5 {
+            match frames.blocking_recv().unwrap().codec.kind() {
+                MediaKind::Audio => sound += 1,
+                MediaKind::Video => pictures += 1,
+            }
+        }
+        media.packet(MediaPacket {
+            codec: Codec::H264,
+            sequence: 1,
+            timestamp: 1,
+            marker: true,
+            payload: bytes::Bytes::from_static(&[0x41, 1]),
+            arrived: started.elapsed(),
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert_eq!(runtime.block_on(events.recv()), Some(MediaEvent::KeyFrameNeeded));
+        assert!(media.local().take().is_some() && media.stats().picture.frames_sent >= 5);
+    }
+
+    #[test]
+    fn what_was_not_agreed_on_is_not_sent() {
+        let negotiated = Negotiated { audio: false, video: None };
+        let (media, _events, mut frames) =
+            Media::start(&config(), negotiated, &Screens::default(), Instant::now()).unwrap();
+        std::thread::sleep(Duration::from_millis(150));
+        assert!(frames.try_recv().is_err());
+        drop(media);
+    }
+
+    #[test]
+    fn a_device_asked_for_by_name_is_looked_for_before_the_call() {
+        assert_eq!(probe(&config()), Ok(()));
+        let missing = MediaConfig { video: VideoChoice::Camera(61), ..config() };
+        assert_eq!(probe(&missing).unwrap_err().exit, Exit::NoDevice);
+    }
+}

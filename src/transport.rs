@@ -1,1 +1,311 @@
-//! transport
+//! The network below the peer connections: real sockets, relays and keepalives that outlive them.
+//!
+//! The WebRTC stack sees virtual sockets only ([`Port`]); the real ones, and the allocations at relays, belong
+//! to a [`Transport`]. So a peer connection can be thrown away and made anew without losing an address that a
+//! code already carries; a stranger who saw the code cannot occupy it; relays are reached over TCP and TLS;
+//! and what is wrong with a server is known by name.
+//!
+//! ```text
+//!  Port, Port, …   one for each agent and link
+//!      \   |   /
+//!        hub  ----- router (pure): whose is this datagram?
+//!      /   |   \
+//!  host sockets    binding (pure): STUN, keepalives          turn (pure): allocations over UDP, TCP, TLS
+//! ```
+//!
+//! # Use
+//! ```no_run
+//! # use p2pcall::{config::NetworkConfig, transport::{Credentials, GATHER_DEADLINE, Transport, TransportEvent}};
+//! # async fn example(config: NetworkConfig, ours: Credentials, theirs: Credentials) -> std::io::Result<()> {
+//! let (transport, mut events) = Transport::open(&config).await?;
+//! let gathered = transport.gather(GATHER_DEADLINE).await; // candidates, and what failed
+//!
+//! // The offerer: whoever knows the code rings, and becomes an agent with ports.
+//! let offer = transport.serve(&ours);
+//! while let Some(event) = events.recv().await {
+//!     if let TransportEvent::Ring { agent, .. } = event {
+//!         let Some(agent) = transport.attach(agent) else { continue };
+//!         let ports = agent.ports(); // to the peer connection; once it has authenticated:
+//!         let others = transport.burn(agent.id()); // these are to be thrown away
+//!     }
+//! }
+//!
+//! // The answerer, and every peer connection of a classic exchange.
+//! let agent = transport.call(&ours, Some(&theirs));
+//! transport.close().await;
+//! # Ok(()) }
+//! ```
+//! It deliberately knows neither SDP nor the WebRTC stack, and nothing of codes beyond ICE credentials.
+#![expect(clippy::disallowed_methods, reason = "the edge where the clock is read")]
+
+pub mod binding;
+pub mod candidate;
+mod host;
+mod hub;
+mod inbox;
+pub mod interfaces;
+mod ledger;
+mod line;
+mod port;
+mod relay;
+pub mod router;
+mod servers;
+mod stream;
+pub mod turn;
+
+pub use candidate::{LocalCandidate, RelayPath, ServerFailure, ServerName, ServerProblem};
+pub use ledger::Gathered;
+pub use port::{Agent, Port};
+pub use router::{AgentId, Credentials, Dropped, LinkId, OfferId};
+
+use crate::config::NetworkConfig;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use hub::Hub;
+use servers::Servers;
+
+/// How long [`Transport::gather`] may take: longer than any server on this planet needs to answer twice, short
+/// enough to wait for.
+pub const GATHER_DEADLINE: Duration = Duration::from_millis(2_500);
+
+/// Once the important servers have answered, how long the others are waited for.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// How often the machine's addresses are looked at.
+const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Events that may wait for the session.
+const EVENTS: usize = 256;
+
+/// A Binding indication without attributes (RFC 8489 §5): type 0x0011, no length, the magic cookie, any
+/// transaction.
+const PUNCH: [u8; 20] = [
+    0x00, 0x11, 0, 0, 0x21, 0x12, 0xa4, 0x42, b'p', b'2', b'p', b'c', b'a', b'l', b'l', b'-', b'o', b'p',
+    b'e', b'n',
+];
+
+/// Something the session should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TransportEvent {
+    /// A candidate came after the gathering's deadline, or a new one after a loss.
+    CandidateLearnt(LocalCandidate),
+    /// An allocation is gone; its ports are closed.
+    CandidateLost(LocalCandidate),
+    /// A server failed after the gathering's deadline.
+    ServerFailed(ServerFailure),
+    /// The NAT sees one of our sockets at another address than before.
+    MappingChanged {
+        /// What a code may carry.
+        old: SocketAddr,
+        /// What it should carry.
+        new: SocketAddr,
+    },
+    /// The usable local addresses are other ones than those that were bound. Said once for each change.
+    InterfacesChanged,
+    /// A relay took up our doorbell, or let go of it.
+    Doorbell {
+        /// Index into the configured relays.
+        relay: usize,
+        /// Whether it rings.
+        on: bool,
+    },
+    /// Somebody who knows the code wants in: [`Transport::attach`] makes an agent of it, doing nothing leaves
+    /// it waiting.
+    Ring {
+        /// Which offer is rung.
+        offer: OfferId,
+        /// The agent to attach.
+        agent: AgentId,
+        /// Where the first datagram came from (as the relay says, of relayed ones).
+        from: SocketAddr,
+    },
+    /// Too many rang: this agent had to go. Its ports are closed.
+    Evicted {
+        /// Which one.
+        agent: AgentId,
+    },
+    /// The remote of this agent says, provably, that its code was already used.
+    Refused {
+        /// Which one.
+        agent: AgentId,
+    },
+}
+
+/// All sockets and allocations of a call. See the [module](self) for how it is used.
+#[derive(Debug)]
+pub struct Transport {
+    hub: Arc<Hub>,
+    servers: Arc<Servers>,
+    tasks: JoinSet<()>,
+}
+
+impl Transport {
+    /// Binds a socket for each usable local address. No packet leaves yet.
+    ///
+    /// # Errors
+    /// When there is no address to bind, or one that was asked for is not this machine's.
+    pub async fn open(config: &NetworkConfig) -> std::io::Result<(Self, mpsc::Receiver<TransportEvent>)> {
+        let addresses = interfaces::usable(&list_interfaces().await?, &config.bind);
+        if let Some(missing) =
+            config.bind.iter().find(|asked| !addresses.iter().any(|one| one.address == **asked))
+        {
+            let message = format!("{missing} is not an address of this machine");
+            return Err(std::io::Error::new(std::io::ErrorKind::AddrNotAvailable, message));
+        }
+        if addresses.is_empty() {
+            let message = "this machine has no network address";
+            return Err(std::io::Error::new(std::io::ErrorKind::AddrNotAvailable, message));
+        }
+        let (sender, events) = mpsc::channel(EVENTS);
+        let hub = Arc::new(Hub::new(sender, config.relay_only));
+        let mut hosts = Vec::new();
+        for socket in host::bind_all(&addresses, !config.bind.is_empty())? {
+            let link = hub.next_link();
+            let socket = Arc::new(socket);
+            hub.open(link, Arc::clone(&socket) as Arc<dyn hub::Outlet>);
+            hosts.push((link, socket));
+        }
+        let servers = Arc::new(Servers::new(config.clone(), Arc::clone(&hub), hosts.clone()));
+        let mut tasks = JoinSet::new();
+        for (link, socket) in hosts {
+            let servers = Arc::clone(&servers);
+            tasks.spawn(
+                async move { socket.receive(|from, bytes| servers.received(link, from, bytes)).await },
+            );
+        }
+        tasks.spawn(run_timers(Arc::clone(&servers)));
+        tasks.spawn(watch_interfaces(Arc::clone(&hub), addresses, config.bind.clone()));
+        Ok((Self { hub, servers, tasks }, events))
+    }
+
+    /// Asks all servers in parallel and returns what is known when all have answered, or at the deadline, or a
+    /// little after the important ones have. What comes later is an event. Called again it returns what is
+    /// known by now.
+    pub async fn gather(&self, deadline: Duration) -> Gathered {
+        self.servers.start();
+        let mut until = tokio::time::Instant::now() + deadline;
+        let mut graceful = false;
+        while !self.servers.is_settled() {
+            if !graceful && self.servers.is_satisfied() {
+                graceful = true;
+                until = until.min(tokio::time::Instant::now() + GRACE);
+            }
+            tokio::select! {
+                () = self.servers.changed() => {}
+                () = tokio::time::sleep_until(until) => break,
+            }
+        }
+        self.servers.finish()
+    }
+
+    /// From now on whoever knows these credentials may ring.
+    pub fn serve(&self, local: &Credentials) -> OfferId {
+        self.hub.serve(local)
+    }
+
+    /// Nobody may ring this offer any more; agents that have live on.
+    pub fn withdraw(&self, offer: OfferId) {
+        self.hub.withdraw(offer);
+    }
+
+    /// Lets a burnt offer be rung again, for a friend whose call was lost.
+    pub fn reopen(&self, offer: OfferId) {
+        self.hub.reopen(offer);
+    }
+
+    /// Takes up a ring; `None` if it has been evicted meanwhile. The agent answers to the offer's credentials.
+    pub fn attach(&self, ring: AgentId) -> Option<Agent> {
+        self.hub.exists(ring).then(|| Agent::new(Arc::clone(&self.hub), ring))
+    }
+
+    /// A new agent with its own local credentials: an answerer's, or one whose description was exchanged. With
+    /// the remote's credentials a used code is recognised ([`TransportEvent::Refused`]).
+    pub fn call(&self, local: &Credentials, remote: Option<&Credentials>) -> Agent {
+        Agent::new(Arc::clone(&self.hub), self.hub.call(local, remote))
+    }
+
+    /// This agent's remote has authenticated: its offer's code is used. Every other remote is told so by a
+    /// protected error; the agents returned have lost their ports and are to be thrown away.
+    pub fn burn(&self, agent: AgentId) -> Vec<AgentId> {
+        self.hub.burn(agent)
+    }
+
+    /// Sends a little to each address from every socket and allocation, so that the NATs and relays on this
+    /// side let in what comes from there (RFC 4787 §5). Nobody needs to understand it: a Binding indication
+    /// (RFC 8489 §2.2).
+    pub fn punch(&self, addresses: &[SocketAddr]) {
+        for (link, candidate) in self.hub.links() {
+            let Some(outlet) = self.hub.outlet(link) else { continue };
+            let family = addresses.iter().filter(|to| to.is_ipv4() == candidate.address.is_ipv4());
+            family.for_each(|to| outlet.send(*to, &PUNCH));
+        }
+    }
+
+    /// Whether NAT mappings are kept open by STUN, as they are from the start. A connected call keeps its own
+    /// path open and need not tell a STUN server every 15 s.
+    pub fn keep_alive(&self, on: bool) {
+        self.servers.keep_alive(Instant::now(), on);
+    }
+
+    /// What all relays are told beside the standard, now and with every later allocation; those of our own
+    /// kind answer with [`TransportEvent::Doorbell`].
+    pub fn set_extras(&self, extras: &turn::Extras) {
+        self.servers.set_extras(extras);
+    }
+
+    /// What was dropped so far, and why.
+    pub fn dropped(&self) -> Dropped {
+        self.hub.dropped()
+    }
+
+    /// Releases the allocations, within 300 ms, and closes the sockets.
+    pub async fn close(mut self) {
+        self.servers.close().await;
+        self.tasks.shutdown().await;
+    }
+}
+
+impl Drop for Transport {
+    fn drop(&mut self) {
+        self.servers.release();
+        self.servers.stop();
+    }
+}
+
+/// Everything that happens because time passes.
+async fn run_timers(servers: Arc<Servers>) {
+    loop {
+        let now = Instant::now();
+        let next = servers.handle_timeout(now).unwrap_or(now + Duration::from_secs(60));
+        tokio::select! {
+            () = servers.wake.notified() => {}
+            () = tokio::time::sleep_until(next.into()) => {}
+        }
+    }
+}
+
+async fn list_interfaces() -> std::io::Result<Vec<interfaces::Interface>> {
+    tokio::task::spawn_blocking(interfaces::system::list).await?
+}
+
+/// Says when the addresses are other ones.
+async fn watch_interfaces(hub: Arc<Hub>, mut known: Vec<interfaces::Usable>, only: Vec<std::net::IpAddr>) {
+    loop {
+        tokio::time::sleep(WATCH_INTERVAL).await;
+        let Ok(list) = list_interfaces().await else { continue };
+        let now = interfaces::usable(&list, &only);
+        let same = now.len() == known.len()
+            && now.iter().all(|one| known.iter().any(|other| other.address == one.address));
+        if !same {
+            known = now;
+            hub.tell(TransportEvent::InterfacesChanged);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! PURE: how a call can end, each way with its reason, its exit code, its sentence and its remedy: one
+//! table, so that the screen, the headless lines and the exit code can't disagree.
+
+use super::event::{CallEvent, CallState, EndReason, StateEvent};
+use crate::error::{Exit, Failure};
+
+/// The ways a call ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// This end hung up, connected or not.
+    HungUp {
+        /// Whether media had flowed.
+        connected: bool,
+    },
+    /// The friend hung up.
+    RemoteHungUp {
+        /// Whether media had flowed.
+        connected: bool,
+    },
+    /// The time given by `--duration` is over.
+    DurationOver,
+    /// The offer's code expired, or `--timeout` passed, before anybody authenticated.
+    NobodyAnswered,
+    /// The answerer found no path in time.
+    NoPath {
+        /// Whether a reply code was on the screen.
+        reply_shown: bool,
+    },
+    /// The offerer's person said no.
+    Refused,
+    /// This end's person said no.
+    WeRefused,
+    /// Nobody decided about the consent in time.
+    NoConsent,
+    /// Somebody else used the code first.
+    CodeUsed,
+    /// The other end authenticated and then broke the protocol or fell silent.
+    Misbehaved(String),
+    /// The path went away before media flowed.
+    LostEarly,
+    /// The path went away in mid-call.
+    Lost,
+    /// Something at this end broke.
+    Broken(Failure),
+}
+
+impl Ending {
+    /// The process's exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::HungUp { connected: true }
+            | Self::RemoteHungUp { connected: true }
+            | Self::DurationOver => Exit::Ok,
+            Self::HungUp { connected: false } => Exit::Interrupted,
+            Self::Lost => Exit::Lost,
+            Self::Broken(failure) => failure.exit,
+            _ => Exit::NoConnection,
+        }
+    }
+
+    /// The stable word for scripts.
+    pub fn reason(&self) -> EndReason {
+        match self {
+            Self::HungUp { .. } | Self::DurationOver | Self::WeRefused => EndReason::Hangup,
+            Self::RemoteHungUp { .. } | Self::Refused => EndReason::RemoteHangup,
+            Self::NobodyAnswered | Self::NoPath { .. } | Self::NoConsent => EndReason::Timeout,
+            Self::CodeUsed | Self::LostEarly | Self::Lost => EndReason::Failed,
+            Self::Misbehaved(_) | Self::Broken(_) => EndReason::Error,
+        }
+    }
+
+    /// What happened, and what to do.
+    pub fn words(&self) -> (String, String) {
+        let (message, help) = match self {
+            Self::HungUp { connected: true } => ("You hung up.", ""),
+            Self::HungUp { connected: false } => ("Stopped before a call came about.", ""),
+            Self::RemoteHungUp { connected: true } => ("Your friend hung up.", ""),
+            Self::RemoteHungUp { connected: false } => (
+                "Your friend stopped before the call came about.",
+                "The code is used up: make a new one with `p2pcall offer`.",
+            ),
+            Self::DurationOver => ("The time given with --duration is over.", ""),
+            Self::NobodyAnswered => (
+                "Nobody answered in time.",
+                "The code is dead now: make a new one with `p2pcall offer`. If your friend did try, a relay helps: see --relay.",
+            ),
+            Self::NoPath { reply_shown: false } => (
+                "No path to your friend was found.",
+                "Ask whether `p2pcall offer` is still running there, or use a relay on both sides: see --relay.",
+            ),
+            Self::NoPath { reply_shown: true } => (
+                "No path to your friend was found, though a reply code was shown.",
+                "Was the reply entered there? If it was, both networks hide their ports: use a relay on both sides, see --relay.",
+            ),
+            Self::Refused => ("Your friend did not let you in.", "The code is used up: ask for a new one."),
+            Self::WeRefused => (
+                "You did not let the caller in.",
+                "The code is used up: whoever answered had it. Make a new one and share it another way.",
+            ),
+            Self::NoConsent => {
+                ("Nobody decided in time whether the call begins.", "Make a new code with `p2pcall offer`.")
+            }
+            Self::CodeUsed => (
+                "This code was already used.",
+                "A code works once. Ask for a new one; and if nobody else should have had it, share that one another way.",
+            ),
+            Self::LostEarly => (
+                "The path to your friend was lost before the call began.",
+                "Try again with a new code; if it happens again, use a relay: see --relay.",
+            ),
+            Self::Lost => (
+                "The connection to your friend was lost.",
+                "Their program ended, or a network on the way did. Call again with a new code.",
+            ),
+            Self::Misbehaved(what) => {
+                let message = format!("The other end does not speak as p2pcall does: {what}.");
+                return (message, "Ask which version they run: `p2pcall --version`.".into());
+            }
+            Self::Broken(failure) => return (failure.message.clone(), failure.help.clone()),
+        };
+        (message.into(), help.into())
+    }
+
+    /// The last event of the call.
+    pub fn event(&self) -> CallEvent {
+        let (message, help) = self.words();
+        CallEvent::State(StateEvent {
+            state: CallState::Ended,
+            name: None,
+            reason: Some(self.reason()),
+            message: Some(message),
+            help: (!help.is_empty()).then_some(help),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_are_those_of_the_contract() {
+        let table = [
+            (Ending::HungUp { connected: true }, 0),
+            (Ending::RemoteHungUp { connected: true }, 0),
+            (Ending::DurationOver, 0),
+            (Ending::NobodyAnswered, 3),
+            (Ending::NoPath { reply_shown: true }, 3),
+            (Ending::CodeUsed, 3),
+            (Ending::Lost, 4),
+            (Ending::HungUp { connected: false }, 130),
+        ];
+        for (ending, code) in table {
+            assert_eq!(ending.exit() as u8, code, "{ending:?}");
+        }
+    }
+}

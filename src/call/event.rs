@@ -1,0 +1,337 @@
+//! What a call says and what it is told: the events and commands that the screen, the headless lines and
+//! `--json` share. Serialised as the command line's contract wants it. Knows no screen and no network.
+
+use crate::media::frame::MediaKind;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// Something the call did or saw.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum CallEvent {
+    /// A code to hand to the friend.
+    Code(CodeEvent),
+    /// The life of the call moved on.
+    State(StateEvent),
+    /// The path that packets take, on connect and at each change.
+    Path(PathEvent),
+    /// The first remote frame of a kind.
+    Media {
+        /// Sound or picture.
+        kind: MediaKind,
+        /// Milliseconds since `connected`.
+        after_connect_ms: u64,
+    },
+    /// Once a second while connected.
+    Stats(Box<StatsEvent>),
+    /// A line of text, either way.
+    Chat {
+        /// Who wrote it.
+        from: Side,
+        /// The text, control characters removed.
+        text: String,
+    },
+    /// A file on its way.
+    File {
+        /// Its name, made harmless.
+        name: String,
+        /// Its size.
+        bytes: u64,
+        /// Bytes that have arrived.
+        done: u64,
+        /// Where it is kept (the receiving side).
+        path: Option<String>,
+    },
+    /// The safety words.
+    Verify {
+        /// Four words, separated by spaces; the same on both screens when nobody sits in the middle.
+        words: String,
+        /// Whether a person said that they agree.
+        verified: bool,
+    },
+    /// The friend's microphone or camera went on or off.
+    Remote {
+        /// Microphone off.
+        muted: bool,
+        /// Camera off.
+        video_off: bool,
+    },
+    /// What a warning said is over.
+    Mended {
+        /// The warning's word.
+        code: &'static str,
+    },
+    /// Something a person should know; the call goes on.
+    Warning(Notice),
+    /// Something went wrong; the call may not go on.
+    Error(Notice),
+}
+
+/// Local or remote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// This end.
+    Local,
+    /// The friend's end.
+    Remote,
+}
+
+/// A code to hand over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CodeEvent {
+    /// Offer, or answer (a reply).
+    pub kind: CodeKind,
+    /// Which family of code.
+    pub form: CodeForm,
+    /// The text to share.
+    pub code: String,
+    /// Its length.
+    pub chars: usize,
+    /// Offers: `Some(false)` when one code surely suffices, `None` when it depends on the friend's network.
+    /// Answers: `Some(true)`.
+    pub reply_needed: Option<bool>,
+    /// Seconds.
+    pub expires_in: u64,
+}
+
+/// Whose code it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CodeKind {
+    /// Made by `offer`.
+    Offer,
+    /// Made by `answer`.
+    Answer,
+}
+
+/// Which family of code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CodeForm {
+    /// The short call code.
+    P2p,
+    /// A whole session description.
+    Sdp,
+}
+
+/// A step in the call's life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StateEvent {
+    /// Where the call is.
+    pub state: CallState,
+    /// The friend's name, from `answered` on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Why it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<EndReason>,
+    /// One sentence for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+/// Where the call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CallState {
+    /// Finding this end's addresses.
+    Gathering,
+    /// The code is out.
+    Waiting,
+    /// Someone authenticated.
+    Answered,
+    /// Looking for a path, or opening the media.
+    Connecting,
+    /// Media can flow.
+    Connected,
+    /// The path was lost; looking for another.
+    Reconnecting,
+    /// Over.
+    Ended,
+}
+
+/// Why a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// This end hung up.
+    Hangup,
+    /// The friend hung up.
+    RemoteHangup,
+    /// Nobody came in time.
+    Timeout,
+    /// The path was lost, or there was none.
+    Failed,
+    /// Anything else.
+    Error,
+}
+
+/// Candidate kinds, best first (RFC 8445 §5.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PathKind {
+    /// An address of the machine itself.
+    Host,
+    /// Learnt from a check.
+    Prflx,
+    /// Learnt from a STUN server.
+    Srflx,
+    /// Through a TURN relay.
+    Relay,
+}
+
+/// How packets travel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PathEvent {
+    /// The worse of the two ends'.
+    pub kind: PathKind,
+    /// This end's candidate.
+    pub local: PathKind,
+    /// The friend's candidate.
+    pub remote: PathKind,
+    /// udp, tcp or tls (to the relay where there is one).
+    pub protocol: Protocol,
+    /// 4 or 6.
+    pub family: u8,
+    /// Milliseconds.
+    pub rtt_ms: Option<u32>,
+    /// One sentence.
+    pub why: String,
+    /// This end's address.
+    pub local_address: Option<SocketAddr>,
+    /// The friend's address.
+    pub remote_address: Option<SocketAddr>,
+}
+
+/// What carries packets to the relay, or to the friend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// UDP.
+    Udp,
+    /// TCP.
+    Tcp,
+    /// TLS over TCP.
+    Tls,
+}
+
+/// One second of a call.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct StatsEvent {
+    /// Round trip, milliseconds.
+    pub rtt_ms: Option<f32>,
+    /// What left.
+    pub sent: DirectionStats,
+    /// What came.
+    pub received: DirectionStats,
+    /// Interarrival jitter of the remote sound (RFC 3550 §6.4.1), milliseconds.
+    pub jitter_ms: Option<f32>,
+    /// Picture.
+    pub video: VideoStats,
+    /// Sound.
+    pub audio: AudioStats,
+    /// What the encoders aim at together.
+    pub target_kbps: u32,
+    /// Names for a person: codecs in use, ciphers.
+    pub codecs: CodecNames,
+}
+
+/// One direction, in the last second (`packets` and `lost` since the start).
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct DirectionStats {
+    /// kbit/s of sound payload.
+    pub audio_kbps: u32,
+    /// kbit/s of picture payload.
+    pub video_kbps: u32,
+    /// RTP packets.
+    pub packets: u64,
+    /// Of them lost.
+    pub lost: u64,
+    /// Fraction lost in the last second, 0 to 1.
+    pub loss: f32,
+}
+
+/// Picture, in the last second (counters since the start).
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct VideoStats {
+    /// Frames sent a second.
+    pub sent_fps: f32,
+    /// Remote frames shown a second.
+    pub shown_fps: f32,
+    /// Remote picture's columns.
+    pub width: u32,
+    /// Remote picture's rows.
+    pub height: u32,
+    /// Remote frames decoded since the start.
+    pub frames_decoded: u64,
+    /// Times the remote picture stood still for more than 500 ms.
+    pub freezes: u32,
+    /// And for how long in all.
+    pub freeze_ms: u64,
+}
+
+/// Sound.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct AudioStats {
+    /// Loudness of what is sent, dBFS; `None` when muted or without a microphone.
+    pub level_in_dbfs: Option<f32>,
+    /// Loudness of what is heard.
+    pub level_out_dbfs: Option<f32>,
+    /// Invented for lack of packets, since the start.
+    pub concealed_ms: u64,
+    /// Playout delay of the jitter buffer.
+    pub buffer_ms: u32,
+}
+
+/// Names for the diagnostics pane.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct CodecNames {
+    /// Sent and received sound.
+    pub audio: Option<String>,
+    /// Sent picture.
+    pub video_sent: Option<String>,
+    /// Received picture.
+    pub video_received: Option<String>,
+    /// The SRTP profile and DTLS version.
+    pub cipher: Option<String>,
+}
+
+/// A warning or an error for a person, with a stable word for scripts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Notice {
+    /// A stable `snake_case` word.
+    pub code: &'static str,
+    /// What happened.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+/// What a person (or a script) tells the call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// A pasted text: a code with whatever stands around it.
+    Paste(String),
+    /// Microphone off or on.
+    Mute(bool),
+    /// Camera on or off.
+    Video(bool),
+    /// Chat.
+    Say(String),
+    /// Send a file.
+    Send(std::path::PathBuf),
+    /// The safety words were compared and agree.
+    Verify,
+    /// Let in whoever answered.
+    Accept,
+    /// Don't.
+    Refuse,
+    /// A stats line now.
+    Stats,
+    /// End the call.
+    Hangup,
+}

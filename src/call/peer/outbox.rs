@@ -1,0 +1,150 @@
+//! Coded frames on their way to the path: a short queue for pictures, one of its own for sound.
+//!
+//! When the path is slower than the encoder, pictures go missing here, where it costs nothing, and whole
+//! groups of them: what follows a missing picture can't be decoded. Sound never waits for pictures.
+
+use super::events::Notes;
+use super::media::Media;
+use super::packets::Packetizer;
+use crate::media::frame::{EncodedFrame, MediaKind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::mpsc;
+use webrtc::media_stream::track_local::TrackLocal;
+
+/// Pictures that may wait: at 30 a second more than 130 ms late is no conversation.
+const PICTURES: usize = 4;
+/// 20 ms frames of sound that may wait.
+const SOUNDS: usize = 16;
+
+/// Where frames are put.
+pub(super) struct Outbox {
+    sounds: mpsc::Sender<EncodedFrame>,
+    pictures: mpsc::Sender<EncodedFrame>,
+    /// A picture went missing: only a key frame goes on from here.
+    broken: AtomicBool,
+    media: Arc<Media>,
+    notes: Notes,
+}
+
+/// Where they come out.
+pub(super) struct Outlets {
+    sounds: mpsc::Receiver<EncodedFrame>,
+    pictures: mpsc::Receiver<EncodedFrame>,
+}
+
+impl Outbox {
+    /// The two ends of both queues.
+    pub(super) fn new(media: Arc<Media>, notes: Notes) -> (Self, Outlets) {
+        let (sounds, sounds_out) = mpsc::channel(SOUNDS);
+        let (pictures, pictures_out) = mpsc::channel(PICTURES);
+        let outbox = Self { sounds, pictures, broken: AtomicBool::new(false), media, notes };
+        (outbox, Outlets { sounds: sounds_out, pictures: pictures_out })
+    }
+
+    /// Sends a frame, or drops it; never waits. `false` when it was dropped.
+    pub(super) fn put(&self, frame: EncodedFrame) -> bool {
+        let kind = frame.codec.kind();
+        let sent = match kind {
+            MediaKind::Audio => self.sounds.try_send(frame).is_ok(),
+            MediaKind::Video => self.put_picture(frame),
+        };
+        if !sent {
+            self.media.counters().kind(kind).frames_dropped += 1;
+        }
+        sent
+    }
+
+    fn put_picture(&self, frame: EncodedFrame) -> bool {
+        if self.broken.load(Ordering::Acquire) && !frame.key {
+            return false;
+        }
+        let sent = self.pictures.try_send(frame).is_ok();
+        self.broken.store(!sent, Ordering::Release);
+        if !sent {
+            self.notes.key_frame();
+        }
+        sent
+    }
+}
+
+impl Outlets {
+    /// Carries sound to the path until the outbox is gone.
+    pub(super) async fn run(self, media: Arc<Media>, seeds: [u64; 2]) {
+        let [audio, video] = seeds;
+        tokio::join!(
+            lane(self.sounds, Arc::clone(&media), Packetizer::new(audio)),
+            lane(self.pictures, media, Packetizer::new(video)),
+        );
+    }
+}
+
+async fn lane(mut frames: mpsc::Receiver<EncodedFrame>, media: Arc<Media>, mut packetizer: Packetizer) {
+    while let Some(frame) = frames.recv().await {
+        let kind = frame.codec.kind();
+        let Some(leg) = media.leg(kind).filter(|leg| leg.label.codec == frame.codec) else {
+            media.counters().kind(kind).frames_dropped += 1;
+            continue;
+        };
+        for packet in packetizer.packets(&frame, leg.label) {
+            // An error's text holds the packet: it is not for the log.
+            if leg.track.write_rtp(packet).await.is_err() {
+                log::debug!("a packet of {kind:?} was not taken");
+                break;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::events::Note;
+    use super::super::media::Ssrcs;
+    use super::*;
+    use crate::media::frame::Codec;
+    use std::time::Duration;
+
+    fn outbox() -> (Outbox, Outlets, mpsc::UnboundedReceiver<Note>, Arc<Media>) {
+        let (notes, queue) = Notes::new();
+        let ssrcs = Ssrcs { audio: 1, video: 2, repair: 3 };
+        let (media, _) = Media::new(ssrcs, tokio::time::Instant::now().into_std(), notes.clone());
+        let (outbox, outlets) = Outbox::new(Arc::clone(&media), notes);
+        (outbox, outlets, queue, media)
+    }
+
+    fn frame(codec: Codec, key: bool) -> EncodedFrame {
+        let duration = Duration::from_millis(20);
+        EncodedFrame { codec, data: vec![1].into(), key, at: Duration::ZERO, duration }
+    }
+
+    #[test]
+    fn after_a_dropped_picture_only_a_key_frame_goes_on() {
+        let (outbox, mut outlets, mut notes, media) = outbox();
+        let picture = |key| outbox.put(frame(Codec::H264, key));
+        assert!((0..PICTURES).all(|n| picture(n == 0)));
+        assert!(!picture(false), "full");
+        outlets.pictures.try_recv().unwrap();
+        assert!(!picture(false), "there is room, but its reference is missing");
+        assert!(picture(true));
+        outlets.pictures.try_recv().unwrap();
+        assert!(picture(false));
+        assert_eq!(media.sample().1.frames_dropped, 2);
+        assert!(matches!(notes.try_recv(), Ok(Note::KeyFrame)));
+        assert!(notes.try_recv().is_err(), "asked once");
+    }
+
+    #[test]
+    fn sound_does_not_wait_behind_pictures() {
+        let (outbox, mut outlets, _, _) = outbox();
+        while outbox.put(frame(Codec::Vp8, true)) {}
+        assert!(outbox.put(frame(Codec::Opus, true)));
+        assert_eq!(outlets.sounds.try_recv().unwrap().codec, Codec::Opus);
+    }
+
+    #[test]
+    fn too_much_sound_is_dropped_and_counted() {
+        let (outbox, _outlets, _, media) = outbox();
+        let taken = (0..SOUNDS + 5).filter(|_| outbox.put(frame(Codec::Opus, true))).count();
+        assert_eq!((taken, media.sample().0.frames_dropped), (SOUNDS, 5));
+    }
+}

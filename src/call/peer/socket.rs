@@ -1,0 +1,441 @@
+//! The sockets that the WebRTC stack believes it has.
+//!
+//! The transport owns every real socket (and speaks STUN and TURN on it); the stack binds stand-ins on the
+//! loopback interface that never carry a byte, and gets our ports in their place. Its host candidates are
+//! thus loopback addresses that nobody else hears of. Knows what a port does, not what it is.
+
+use super::checks::{Checks, Outbound, Path};
+use super::events::{Note, Notes};
+use crate::call::event::{PathKind, Protocol};
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::io::{self, IoSliceMut};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use webrtc::runtime::{
+    AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, RecvMeta, Runtime,
+    TokioRuntime, Transmit,
+};
+
+/// How often the stack is nudged while somebody rings.
+const KICK_INTERVAL: Duration = Duration::from_millis(5);
+/// For so long after a packet came: silence needs no hurry.
+const KICKS_PER_ARRIVAL: u32 = 100;
+/// And no longer than 15 s in all: a remote end that takes no data channel never gets there.
+const MAX_HURRIES: u32 = 30;
+
+/// One way out: a UDP socket, or an allocation on a relay.
+pub trait PacketPort: fmt::Debug + Send + Sync + 'static {
+    /// Host or relay.
+    fn kind(&self) -> PathKind;
+
+    /// Its own address, or the relayed one; its family decides which remote addresses it is paired with.
+    fn address(&self) -> SocketAddr;
+
+    /// What carries packets from here.
+    fn protocol(&self) -> Protocol;
+
+    /// Sends one datagram, or keeps the waker.
+    fn poll_send(&self, cx: &mut Context<'_>, to: SocketAddr, packet: &[u8]) -> Poll<io::Result<()>>;
+
+    /// Receives one datagram and whose it is, or keeps the waker of the last caller.
+    fn poll_recv(&self, cx: &mut Context<'_>, packet: &mut [u8]) -> Poll<io::Result<(usize, SocketAddr)>>;
+}
+
+/// All ports of a peer, as its stack sees them.
+#[derive(Debug)]
+pub(super) struct Wire {
+    started: Instant,
+    ports: Vec<Arc<dyn PacketPort>>,
+    checks: Mutex<Checks>,
+    notes: Notes,
+    kick: Mutex<Kick>,
+    arrived: Notify,
+}
+
+/// A pending nudge, and whom to wake for it.
+#[derive(Debug, Default)]
+struct Kick {
+    due: bool,
+    waker: Option<Waker>,
+}
+
+impl Wire {
+    /// Joins the ports; notes down every new path.
+    pub(super) fn new(ports: Vec<Arc<dyn PacketPort>>, started: Instant, notes: Notes) -> Arc<Self> {
+        let has_direct = ports.iter().any(|port| port.kind() != PathKind::Relay);
+        Arc::new(Self {
+            started,
+            ports,
+            checks: Mutex::new(Checks::new(has_direct)),
+            notes,
+            kick: Mutex::default(),
+            arrived: Notify::new(),
+        })
+    }
+
+    /// Loopback addresses that are free at this moment, for each port one of its family, by the port's index.
+    /// A port whose family has no loopback address is left out.
+    pub(super) fn stand_ins(&self) -> io::Result<HashMap<SocketAddr, usize>> {
+        // All are held until all are known, so that no two are the same.
+        let mut held = Vec::new();
+        let mut last = io::ErrorKind::AddrNotAvailable.into();
+        for (index, port) in self.ports.iter().enumerate() {
+            let any: SocketAddr = match port.address() {
+                SocketAddr::V4(_) => (Ipv4Addr::LOCALHOST, 0).into(),
+                SocketAddr::V6(_) => (Ipv6Addr::LOCALHOST, 0).into(),
+            };
+            match UdpSocket::bind(any) {
+                Ok(socket) => held.push((socket, index)),
+                Err(error) => last = error,
+            }
+        }
+        if held.is_empty() {
+            return Err(last);
+        }
+        held.iter().map(|(socket, index)| Ok((socket.local_addr()?, *index))).collect()
+    }
+
+    /// Makes the stack's loop go round once: it writes what it has made only at its next wake-up.
+    pub(super) fn kick(&self) {
+        let waker = {
+            let mut kick = locked(&self.kick);
+            kick.due = true;
+            kick.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// While somebody rings, makes the stack's loop go round every few milliseconds, up to the open channel:
+    /// a `ClientHello`, say, would otherwise wait for the next check, and each further flight again.
+    pub(super) async fn hurry(&self) {
+        for _ in 0..MAX_HURRIES {
+            self.arrived.notified().await;
+            for _ in 0..KICKS_PER_ARRIVAL {
+                if locked(&self.checks).is_settled() {
+                    return;
+                }
+                tokio::time::sleep(KICK_INTERVAL).await;
+                self.kick();
+            }
+        }
+    }
+
+    /// The channel is open.
+    pub(super) fn settle(&self) {
+        locked(&self.checks).settle();
+    }
+
+    /// The last round trip of a connectivity check.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        locked(&self.checks).round_trip()
+    }
+
+    /// Where data went last.
+    pub(super) fn path(&self) -> Option<Path> {
+        locked(&self.checks).path()
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// A lock whose holder panicked is still a lock: what it guards here is never left half changed.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One port in the place of the socket that the stack bound.
+#[derive(Debug)]
+struct StandIn {
+    wire: Arc<Wire>,
+    index: usize,
+    port: Arc<dyn PacketPort>,
+    address: SocketAddr,
+    /// A datagram was handed over that the stack has not gone round for yet.
+    served: AtomicBool,
+}
+
+impl StandIn {
+    /// The stack drains a burst before it looks at what came of it, and throws a message away whose channel
+    /// opens in the same burst (over TCP to a relay they come together). So until the channel is open it gets
+    /// one datagram a round.
+    fn must_go_round(&self) -> bool {
+        self.served.swap(false, Ordering::Relaxed) && !locked(&self.wire.checks).is_settled()
+    }
+
+    /// Any of the stand-ins carries a nudge: all are polled by the one loop.
+    fn take_kick(&self, cx: &Context<'_>) -> bool {
+        let mut kick = locked(&self.wire.kick);
+        let due = std::mem::take(&mut kick.due);
+        if !due {
+            kick.waker = Some(cx.waker().clone());
+        }
+        due
+    }
+}
+
+impl AsyncUdpSocket for StandIn {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.address)
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        let path = (self.index, transmit.destination);
+        let relayed = self.port.kind() == PathKind::Relay;
+        let (verdict, precious) = {
+            let mut checks = locked(&self.wire.checks);
+            let verdict = checks.outbound(self.wire.now(), path, relayed, transmit.contents);
+            (verdict, checks.is_precious(transmit.contents))
+        };
+        if precious {
+            // A copy that does not leave was only a copy.
+            let _ = self.port.poll_send(cx, transmit.destination, transmit.contents);
+        }
+        match verdict {
+            Outbound::Hold => return Poll::Ready(Ok(transmit.contents.len())),
+            Outbound::Send => {}
+            Outbound::SendOnNewPath => self.wire.notes.put(Note::Path(path)),
+        }
+        match self.port.poll_send(cx, transmit.destination, transmit.contents) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(transmit.contents.len())),
+            // A path that does not work shows by its silence; an error would only be logged, packet by packet.
+            Poll::Ready(Err(error)) => {
+                log::trace!("a packet to {} did not leave: {error}", transmit.destination);
+                Poll::Ready(Ok(transmit.contents.len()))
+            }
+        }
+    }
+
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        let (Some(buf), Some(meta)) = (bufs.first_mut(), meta.first_mut()) else {
+            return Poll::Ready(Ok(0));
+        };
+        if self.must_go_round() || self.take_kick(cx) {
+            // To the stack a passing trouble: it polls again, and on its way round it writes.
+            return Poll::Ready(Err(io::ErrorKind::WouldBlock.into()));
+        }
+        let (len, from) = std::task::ready!(self.port.poll_recv(cx, buf))?;
+        let packet = buf.get(..len).unwrap_or_default();
+        locked(&self.wire.checks).inbound(self.wire.now(), packet);
+        self.wire.arrived.notify_one();
+        self.served.store(true, Ordering::Relaxed);
+        *meta = RecvMeta::default();
+        meta.len = len;
+        meta.stride = len.max(1);
+        meta.addr = from;
+        Poll::Ready(Ok(1))
+    }
+}
+
+/// Tokio, except that sockets are ports, and that tasks can be stopped all together.
+pub(super) struct PortRuntime {
+    wire: Arc<Wire>,
+    stand_ins: HashMap<SocketAddr, usize>,
+    wrapped: AtomicUsize,
+    tasks: Arc<Mutex<Vec<AbortHandle>>>,
+}
+
+impl PortRuntime {
+    /// The runtime for one stack, and which of the wire's ports each of its stand-ins is for.
+    pub(super) fn new(wire: Arc<Wire>, stand_ins: HashMap<SocketAddr, usize>) -> Self {
+        Self { wire, stand_ins, wrapped: AtomicUsize::new(0), tasks: Arc::default() }
+    }
+
+    /// Whether the stack has got every port.
+    pub(super) fn is_complete(&self) -> bool {
+        self.wrapped.load(Ordering::Relaxed) == self.stand_ins.len()
+    }
+
+    /// The tasks that the stack started.
+    pub(super) fn tasks(&self) -> Tasks {
+        Tasks(Arc::clone(&self.tasks))
+    }
+}
+
+/// The tasks of a stack, and those that help it, stopped when this goes.
+pub(super) struct Tasks(Arc<Mutex<Vec<AbortHandle>>>);
+
+impl Tasks {
+    /// Starts one more.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        locked(&self.0).push(tokio::spawn(task).abort_handle());
+    }
+
+    /// Stops all.
+    pub(super) fn stop(&self) {
+        for task in locked(&self.0).drain(..) {
+            task.abort();
+        }
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl fmt::Debug for PortRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PortRuntime({} ports)", self.stand_ins.len())
+    }
+}
+
+/// Notes down that a task of the stack's has ended, even if by a panic: without its loop a peer is deaf.
+struct TellEnd(Notes);
+
+impl Drop for TellEnd {
+    fn drop(&mut self) {
+        self.0.put(Note::Gone);
+    }
+}
+
+/// A task of the stack's; dropping it lets it run on, as the stack's contract wants it.
+struct Spawned(tokio::task::JoinHandle<()>);
+
+impl JoinHandle for Spawned {
+    fn detach(&self) {}
+
+    fn abort(&self) {
+        self.0.abort();
+    }
+
+    fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+impl Runtime for PortRuntime {
+    fn spawn(&self, future: Boxed<'static, ()>) -> Box<dyn JoinHandle> {
+        let end = TellEnd(self.wire.notes.clone());
+        let task = tokio::spawn(async move {
+            let _end = end;
+            future.await;
+        });
+        locked(&self.tasks).push(task.abort_handle());
+        Box::new(Spawned(task))
+    }
+
+    fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        let address = socket.local_addr()?;
+        let found =
+            self.stand_ins.get(&address).and_then(|index| Some((*index, self.wire.ports.get(*index)?)));
+        let (index, port) = found.ok_or(io::ErrorKind::AddrNotAvailable)?;
+        self.wrapped.fetch_add(1, Ordering::Relaxed);
+        Ok(Arc::new(StandIn {
+            wire: Arc::clone(&self.wire),
+            index,
+            port: Arc::clone(port),
+            address,
+            served: AtomicBool::new(false),
+        }))
+    }
+
+    fn wrap_tcp_listener(&self, listener: std::net::TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
+        TokioRuntime.wrap_tcp_listener(listener)
+    }
+
+    /// Never: whatever leaves goes through a port.
+    fn connect_tcp(&self, _: SocketAddr) -> Boxed<'_, io::Result<Arc<dyn AsyncTcpStream>>> {
+        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
+    }
+
+    /// Never: names in a remote description are not looked up.
+    fn resolve_host<'a>(&'a self, _: &'a str) -> Boxed<'a, io::Result<Vec<SocketAddr>>> {
+        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
+    }
+
+    fn sleep(&self, duration: Duration) -> Boxed<'static, ()> {
+        TokioRuntime.sleep(duration)
+    }
+
+    fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {
+        TokioRuntime.interval(period)
+    }
+
+    fn block_on(&self, future: Pin<Box<dyn Future<Output = ()> + '_>>) {
+        TokioRuntime.block_on(future);
+    }
+
+    fn yield_now(&self) -> Boxed<'static, ()> {
+        TokioRuntime.yield_now()
+    }
+
+    fn name(&self) -> &'static str {
+        "ports"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Always has one more datagram.
+    #[derive(Debug)]
+    struct Fountain;
+
+    impl PacketPort for Fountain {
+        fn kind(&self) -> PathKind {
+            PathKind::Relay
+        }
+
+        fn address(&self) -> SocketAddr {
+            (Ipv4Addr::LOCALHOST, 9).into()
+        }
+
+        fn protocol(&self) -> Protocol {
+            Protocol::Tcp
+        }
+
+        fn poll_send(&self, _: &mut Context<'_>, _: SocketAddr, _: &[u8]) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_recv(&self, _: &mut Context<'_>, packet: &mut [u8]) -> Poll<io::Result<(usize, SocketAddr)>> {
+            packet[0] = 7;
+            Poll::Ready(Ok((1, self.address())))
+        }
+    }
+
+    /// Twelve polls in a row: how many brought a datagram.
+    fn datagrams(socket: &dyn AsyncUdpSocket) -> usize {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut polls = (0..12).map(|_| {
+            let (mut buffer, mut meta) = ([0; 9], [RecvMeta::default()]);
+            socket.poll_recv(&mut cx, &mut [IoSliceMut::new(&mut buffer)], &mut meta)
+        });
+        polls.by_ref().filter(|poll| matches!(poll, Poll::Ready(Ok(1)))).count()
+    }
+
+    #[test]
+    fn bursts_are_broken_up_until_the_channel_is_open() {
+        #[expect(clippy::disallowed_methods, reason = "any instant will do as the beginning")]
+        let wire = Wire::new(vec![Arc::new(Fountain)], Instant::now(), Notes::new().0);
+        let stand_in = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let runtime =
+            PortRuntime::new(Arc::clone(&wire), HashMap::from([(stand_in.local_addr().unwrap(), 0)]));
+        let socket = runtime.wrap_udp_socket(stand_in).unwrap();
+        assert_eq!(datagrams(&*socket), 6);
+        wire.settle();
+        assert!(datagrams(&*socket) >= 11);
+    }
+}

@@ -1,0 +1,236 @@
+//! I/O: the answerer's way from a code to an authenticated friend.
+
+use super::handshake::{Met, Terms, Unmet, meet};
+use super::{CODE_LIFETIME, Line, Session, credentials, items, sleep_until, step, unix_seconds};
+use crate::call::ending::Ending;
+use crate::call::event::{CallEvent, CallState, CodeEvent, CodeForm, CodeKind, Command, PathKind};
+use crate::call::identity::Identity;
+use crate::call::{ANSWER_TIMEOUT, Call, Effect, Input, Role, state};
+use crate::code::facts::{Host, Item, Reply};
+use crate::code::{OfferCode, ReplyCode};
+use crate::config::{CallConfig, VideoChoice};
+use crate::error::{Exit, Failure};
+use crate::transport::{GATHER_DEADLINE, TransportEvent};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// Ringing does not wait longer than this for a relay.
+const RELAY_PATIENCE: Duration = Duration::from_secs(1);
+/// A handshake that broke begins anew after so long.
+const RETRY_PAUSE: Duration = Duration::from_millis(300);
+
+/// Joins a call: from its code to its end.
+pub async fn answer(config: &CallConfig, code: OfferCode, line: Line) -> Ending {
+    line.emit(state(CallState::Gathering, None)).await;
+    let session = match Session::open(config, line).await {
+        Ok(session) => session,
+        Err((line, failure)) => return line.end(Ending::Broken(failure)).await,
+    };
+    if let Some(remark) = code.offer().expiry.remark(unix_seconds()) {
+        session.warn("code_expired", remark, "If nobody is there, ask for a new code.").await;
+    }
+    match ring_and_converse(session, code).await {
+        Ok(ending) | Err(ending) => ending,
+    }
+}
+
+/// What an answerer rings with.
+struct Ringing {
+    code: OfferCode,
+    terms: Terms,
+    candidates: Vec<SocketAddr>,
+    handshake: JoinSet<Result<Met, Unmet>>,
+}
+
+async fn ring_and_converse(mut session: Session, code: OfferCode) -> Result<Ending, Ending> {
+    let mut ringing = match prepare(&mut session, code).await {
+        Ok(ringing) => ringing,
+        Err(failure) => {
+            let ending = session.line.end(Ending::Broken(failure)).await;
+            session.transport.close().await;
+            return Err(ending);
+        }
+    };
+    let left = ringing.code.offer().expiry.seconds_left(unix_seconds());
+    // A clock may be wrong: the offerer decides whether the code has expired.
+    let left = u64::try_from(left).ok().filter(|left| *left > 0).map_or(CODE_LIFETIME, Duration::from_secs);
+    let mut life = session.life(Role::Answerer, ANSWER_TIMEOUT, Some(left.min(CODE_LIFETIME)));
+    session.emit(state(CallState::Connecting, None)).await;
+    ringing.start(&session);
+    match ring(&mut session, &mut life, &mut ringing).await {
+        Ok(met) => {
+            let (joined, first) = met.parts();
+            Ok(session.converse(life, joined, first).await)
+        }
+        Err(ending) => {
+            session.transport.close().await;
+            Err(ending)
+        }
+    }
+}
+
+async fn prepare(session: &mut Session, code: OfferCode) -> Result<Ringing, Failure> {
+    let identity = Identity::generate().map_err(|error| {
+        Failure::new(Exit::Failure, "no_certificate", format!("No certificate could be made: {error}."), "")
+    })?;
+    let patience = match session.config.network.relays.is_empty() {
+        true => Duration::ZERO,
+        false => RELAY_PATIENCE,
+    };
+    let gathered = session.transport.gather(patience).await;
+    session.path.own = gathered.candidates.iter().map(super::told).collect();
+    let candidates = resolve(&code.offer().items, session.config.network.no_servers).await;
+    if candidates.is_empty() {
+        let message = "This code names no address that can be reached from here.";
+        return Err(Failure::new(Exit::NoConnection, "no_address", message, "Ask for a new code."));
+    }
+    let terms = Terms {
+        role: Role::Answerer,
+        identity,
+        keys: code.keys(),
+        fingerprint: Some(code.offer().fingerprint.clone()),
+        video_codecs: crate::media::video_codecs(),
+        started: session.line.started,
+    };
+    Ok(Ringing { code, terms, candidates, handshake: JoinSet::new() })
+}
+
+impl Ringing {
+    /// Rings, from the ports there are now.
+    fn start(&mut self, session: &Session) {
+        let keys = &self.terms.keys;
+        let agent =
+            session.transport.call(&credentials(&keys.answer_ice), Some(&credentials(&keys.offer_ice)));
+        self.handshake.spawn(meet(self.terms.clone(), agent, self.candidates.clone()));
+    }
+}
+
+async fn ring(session: &mut Session, life: &mut Call, ringing: &mut Ringing) -> Result<Met, Ending> {
+    loop {
+        let effects = tokio::select! {
+            Some(done) = ringing.handshake.join_next() => match done {
+                Ok(Ok(met)) => return Ok(met),
+                Ok(Err(Unmet::WrongCertificate)) => {
+                    step(life, &session.line, Input::Broke(wrong_certificate()))
+                }
+                Ok(Err(error)) => {
+                    log::info!("ringing again: {error}");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                    ringing.start(session);
+                    Vec::new()
+                }
+                Err(error) if error.is_cancelled() => Vec::new(),
+                Err(error) => {
+                    let failure = Failure::new(Exit::Failure, "internal", format!("A task broke: {error}."), "");
+                    step(life, &session.line, Input::Broke(failure))
+                }
+            },
+            Some(event) = session.transport_events.recv() => match event {
+                TransportEvent::Refused { .. } => step(life, &session.line, Input::CodeUsed),
+                TransportEvent::CandidateLearnt(candidate) => {
+                    session.path.own.push(super::told(&candidate));
+                    if candidate.kind == PathKind::Relay {
+                        // The peer's ports are fixed: ring anew, with the relay among them.
+                        ringing.handshake.abort_all();
+                        ringing.start(session);
+                    }
+                    Vec::new()
+                }
+                _ => Vec::new(),
+            },
+            command = session.line.commands.recv() => {
+                step(life, &session.line, Input::Told(command.unwrap_or(Command::Hangup)))
+            }
+            () = sleep_until(session.line.started, life.poll_timeout()) => {
+                step(life, &session.line, Input::Tick)
+            }
+        };
+        if effects.contains(&Effect::ShowReply) {
+            show_reply(session, ringing).await;
+        }
+        if let Some(ending) = session.carry_out_alone(effects).await {
+            return Err(ending);
+        }
+    }
+}
+
+fn wrong_certificate() -> Failure {
+    let message = "Whoever answers at the code's address is not the one who made the code.";
+    let help = "Somebody may sit in between, or another call took the address over. Ask for a new code.";
+    Failure::new(Exit::NoConnection, "wrong_certificate", message, help)
+}
+
+/// No path so far: the friend's NAT may open if it sends to us first.
+async fn show_reply(session: &mut Session, ringing: &Ringing) {
+    let gathered = session.transport.gather(GATHER_DEADLINE).await;
+    session.gathered(&gathered).await;
+    let wants_video = session.config.media.video != VideoChoice::None;
+    let reply = Reply { wants_video, items: reply_items(&gathered.candidates) };
+    let Ok(reply) = ReplyCode::new(reply, &ringing.terms.keys) else { return };
+    let text = reply.text();
+    let left = ringing.code.offer().expiry.seconds_left(unix_seconds());
+    session
+        .emit(CallEvent::Code(CodeEvent {
+            kind: CodeKind::Answer,
+            form: CodeForm::P2p,
+            chars: text.chars().count(),
+            code: text,
+            reply_needed: Some(true),
+            expires_in: u64::try_from(left).unwrap_or(CODE_LIFETIME.as_secs()),
+        }))
+        .await;
+    session.emit(state(CallState::Waiting, None)).await;
+}
+
+/// The one best address, so that the reply can be read aloud: where the NAT answers, else a relay, else a
+/// global or local one.
+fn reply_items(candidates: &[crate::transport::LocalCandidate]) -> Vec<Item> {
+    let items = items(candidates, false);
+    let of_kind = |wanted: PathKind| {
+        items.iter().find(|item| {
+            let Item::Address { kind, .. } = item else { return false };
+            kind.word()
+                == match wanted {
+                    PathKind::Host => "host",
+                    PathKind::Srflx => "srflx",
+                    PathKind::Relay => "relay",
+                    PathKind::Prflx => "prflx",
+                }
+        })
+    };
+    [PathKind::Srflx, PathKind::Relay, PathKind::Host]
+        .into_iter()
+        .find_map(of_kind)
+        .cloned()
+        .into_iter()
+        .collect()
+}
+
+/// The addresses of a code that need no DNS.
+pub(super) fn literal_addresses(items: &[Item]) -> Vec<SocketAddr> {
+    items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Address { host: Host::V4(ip), port, .. } => Some(SocketAddr::new((*ip).into(), *port)),
+            Item::Address { host: Host::V6(ip), port, .. } => Some(SocketAddr::new((*ip).into(), *port)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// All addresses of a code; names are looked up, unless no server may be asked.
+async fn resolve(items: &[Item], no_servers: bool) -> Vec<SocketAddr> {
+    let mut addresses = literal_addresses(items);
+    for item in items {
+        let Item::Address { host: Host::Name(name), port, .. } = item else { continue };
+        if no_servers {
+            continue;
+        }
+        let lookup = tokio::net::lookup_host((name.as_str(), *port));
+        if let Ok(Ok(found)) = tokio::time::timeout(RELAY_PATIENCE, lookup).await {
+            addresses.extend(found);
+        }
+    }
+    addresses
+}

@@ -1,0 +1,369 @@
+//! I/O: everything after an authenticated friend was met: greeting, consent, media, hang-up.
+
+use super::media::Running;
+use super::{Session, sleep_until, step};
+use crate::call::channel::{DescriptionKind, Message, Talk};
+use crate::call::ending::Ending;
+use crate::call::event::{CallEvent, Command};
+use crate::call::path::LocalEnd;
+use crate::call::peer::{Agreement, Peer, PeerError, PeerEvent, PeerStreams};
+use crate::call::stats::Meter;
+use crate::call::verify::Verification;
+use crate::call::{Call, Effect, Input};
+use crate::error::{Exit, Failure};
+use crate::media::MediaEvent;
+use crate::media::frame::MediaKind;
+use crate::transport::{Agent, Port};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a hang-up waits for the other end to hear it: a lost packet is sent again within this.
+const LINGER: Duration = Duration::from_millis(250);
+/// How often stats are told.
+const STATS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The connection to a friend.
+pub(super) struct Joined {
+    /// Its place in the transport.
+    pub(super) agent: Agent,
+    /// Its ports, in the order of the peer's indexes.
+    pub(super) ports: Vec<Port>,
+    /// The connection.
+    pub(super) peer: Peer,
+    /// What comes out of it.
+    pub(super) streams: PeerStreams,
+}
+
+/// How the conversation begins.
+pub(super) enum First {
+    /// With an authenticated friend, who is still to be let in.
+    Verified(Verification),
+    /// With whole descriptions exchanged by hand: media can flow.
+    Agreed(Agreement),
+}
+
+/// A call with a friend.
+struct Conversation {
+    peer: Arc<Peer>,
+    streams: PeerStreams,
+    ports: Vec<Port>,
+    /// Keeps the ports open.
+    _agent: Agent,
+    media: Option<Running>,
+    meter: Meter,
+    /// When media could first flow.
+    connected: Option<Duration>,
+    /// Which first frames were told.
+    told_first: (bool, bool),
+    told_path: Option<(usize, SocketAddr)>,
+    muted: bool,
+    video_on: bool,
+}
+
+impl Session {
+    /// Talks until the call is over, and cleans up.
+    pub(super) async fn converse(mut self, mut life: Call, joined: Joined, first: First) -> Ending {
+        let mut talk = Conversation {
+            peer: Arc::new(joined.peer),
+            streams: joined.streams,
+            ports: joined.ports,
+            _agent: joined.agent,
+            media: None,
+            meter: Meter::default(),
+            connected: None,
+            told_first: (false, false),
+            told_path: None,
+            muted: false,
+            video_on: true,
+        };
+        self.transport.keep_alive(false);
+        let first = match first {
+            First::Verified(verification) => step(&mut life, &self.line, Input::Verified(verification)),
+            First::Agreed(agreement) => talk.media_ready(&mut self, &mut life, agreement).await,
+        };
+        let mut ending = talk.carry_out(&mut self, &mut life, first).await;
+        talk.say_seen().await;
+        let mut second = tokio::time::interval(STATS_INTERVAL);
+        second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        while ending.is_none() {
+            let effects = talk.next(&mut self, &mut life, &mut second).await;
+            ending = talk.carry_out(&mut self, &mut life, effects).await;
+        }
+        let ending = ending.unwrap_or(Ending::Lost);
+        talk.close(&ending).await;
+        self.transport.close().await;
+        ending
+    }
+}
+
+impl Conversation {
+    /// Waits for the next thing to happen.
+    async fn next(
+        &mut self,
+        session: &mut Session,
+        life: &mut Call,
+        second: &mut tokio::time::Interval,
+    ) -> Vec<Effect> {
+        tokio::select! {
+            event = self.streams.events.recv() => match event {
+                Some(event) => self.peer_event(session, life, event).await,
+                None => step(life, &session.line, Input::PathFailed),
+            },
+            command = session.line.commands.recv() => match command {
+                Some(Command::Stats) => {
+                    self.stats(session).await;
+                    Vec::new()
+                }
+                Some(command) => step(life, &session.line, Input::Told(command)),
+                None => step(life, &session.line, Input::Told(Command::Hangup)),
+            },
+            Some(event) = Running::event(&mut self.media) => {
+                self.media_event(session, event).await;
+                Vec::new()
+            }
+            // Nothing else of the transport matters now; an unread queue would hold it up.
+            Some(_) = session.transport_events.recv() => Vec::new(),
+            _ = second.tick() => {
+                // The first one comes a whole second after connecting.
+                if self.connected.is_some_and(|connected| session.now() >= connected + STATS_INTERVAL) {
+                    self.stats(session).await;
+                }
+                Vec::new()
+            }
+            () = sleep_until(session.line.started, life.poll_timeout()) => step(life, &session.line, Input::Tick),
+        }
+    }
+
+    async fn peer_event(&mut self, session: &mut Session, life: &mut Call, event: PeerEvent) -> Vec<Effect> {
+        match event {
+            PeerEvent::ChannelMessage(bytes) => self.message(session, life, &bytes).await,
+            PeerEvent::NewPath { .. } => {
+                self.say_seen().await;
+                self.path(session).await;
+                Vec::new()
+            }
+            PeerEvent::Connected => step(life, &session.line, Input::PathUp),
+            PeerEvent::Disconnected => step(life, &session.line, Input::PathDown),
+            PeerEvent::Failed | PeerEvent::ChannelClosed => step(life, &session.line, Input::PathFailed),
+            PeerEvent::KeyFrameWanted => {
+                if let Some(media) = &self.media {
+                    media.media().key_frame();
+                }
+                Vec::new()
+            }
+            PeerEvent::Track { kind, codec } => {
+                if kind == MediaKind::Video {
+                    self.peer.request_key_frame();
+                }
+                self.media.iter().for_each(|media| media.receives(codec));
+                Vec::new()
+            }
+            PeerEvent::ChannelOpen => Vec::new(),
+        }
+    }
+
+    async fn message(&mut self, session: &mut Session, life: &mut Call, bytes: &[u8]) -> Vec<Effect> {
+        match Message::decode(bytes) {
+            Ok(Message::Talk(Talk::Seen { address })) => {
+                session.path.seen_by_them = Some(address);
+                self.told_path = None;
+                self.path(session).await;
+                Vec::new()
+            }
+            Ok(Message::Talk(talk)) => {
+                if let Talk::Hello { candidates, .. } = &talk {
+                    session.path.theirs.clone_from(candidates);
+                }
+                step(life, &session.line, Input::Heard(talk))
+            }
+            // A second authentication changes nothing; a later version may say what this one does not know.
+            Ok(Message::Auth(_)) => Vec::new(),
+            Err(error) => {
+                log::warn!("dropped what the other end said: {error}");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Carries effects out, and those that follow from them.
+    async fn carry_out(
+        &mut self,
+        session: &mut Session,
+        life: &mut Call,
+        effects: Vec<Effect>,
+    ) -> Option<Ending> {
+        let mut queue = std::collections::VecDeque::from(effects);
+        while let Some(effect) = queue.pop_front() {
+            match effect {
+                Effect::Emit(event) => session.emit(event).await,
+                Effect::Send(talk) => self.say(talk).await,
+                Effect::OfferMedia => queue.extend(self.offer_media(session, life).await),
+                Effect::TakeDescription(kind, sdp) => {
+                    queue.extend(self.take_description(session, life, kind, &sdp).await);
+                }
+                Effect::Mute(muted) => {
+                    self.muted = muted;
+                    self.media.iter().for_each(|media| media.media().set_muted(muted));
+                }
+                Effect::Video(on) => {
+                    self.video_on = on;
+                    self.media.iter().for_each(|media| media.media().set_video(on));
+                }
+                Effect::Finish(ending) => return Some(ending),
+                // Devices open when it is known which codecs the friend takes; a reply is of no use any more.
+                Effect::OpenMedia | Effect::ShowReply => {}
+            }
+        }
+        None
+    }
+
+    async fn say(&self, talk: Talk) {
+        if let Err(error) = self.peer.send(&Message::Talk(talk).encode()).await {
+            log::warn!("not said: {error}");
+        }
+    }
+
+    async fn say_seen(&self) {
+        if let Some((_, address)) = self.peer.path() {
+            self.say(Talk::Seen { address }).await;
+        }
+    }
+
+    async fn offer_media(&mut self, session: &Session, life: &mut Call) -> Vec<Effect> {
+        match self.peer.create_media_offer().await {
+            Ok(sdp) => vec![Effect::Send(Talk::Description { kind: DescriptionKind::Offer, sdp })],
+            Err(error) => step(life, &session.line, Input::Broke(refused(&error))),
+        }
+    }
+
+    async fn take_description(
+        &mut self,
+        session: &mut Session,
+        life: &mut Call,
+        kind: DescriptionKind,
+        sdp: &str,
+    ) -> Vec<Effect> {
+        let taken = match kind {
+            DescriptionKind::Offer => self.peer.accept_media_offer(sdp).await.map(|(answer, agreement)| {
+                (Some(Talk::Description { kind: DescriptionKind::Answer, sdp: answer }), agreement)
+            }),
+            DescriptionKind::Answer => {
+                self.peer.accept_media_answer(sdp).await.map(|agreement| (None, agreement))
+            }
+        };
+        match taken {
+            Ok((answer, agreement)) => {
+                let mut effects: Vec<_> = answer.map(Effect::Send).into_iter().collect();
+                effects.extend(self.media_ready(session, life, agreement).await);
+                effects
+            }
+            Err(PeerError::Glare) => Vec::new(),
+            Err(error) => step(life, &session.line, Input::Broke(refused(&error))),
+        }
+    }
+
+    /// Descriptions are exchanged: media can flow.
+    async fn media_ready(
+        &mut self,
+        session: &mut Session,
+        life: &mut Call,
+        agreement: Agreement,
+    ) -> Vec<Effect> {
+        if self.media.is_some() {
+            return Vec::new();
+        }
+        self.connected = Some(session.now());
+        let effects = step(life, &session.line, Input::MediaReady);
+        match Running::start(session, &self.peer, &mut self.streams, agreement).await {
+            Ok(media) => {
+                media.media().set_muted(self.muted);
+                media.media().set_video(self.video_on);
+                self.media = Some(media);
+            }
+            Err(failure) => return step(life, &session.line, Input::Broke(failure)),
+        }
+        self.told_path = None;
+        for effect in effects.iter() {
+            if let Effect::Emit(event) = effect {
+                session.emit(event.clone()).await;
+            }
+        }
+        self.path(session).await;
+        effects.into_iter().filter(|effect| !matches!(effect, Effect::Emit(_))).collect()
+    }
+
+    /// Tells the path, once for each change.
+    async fn path(&mut self, session: &Session) {
+        let (Some(path), Some(_)) = (self.peer.path(), self.connected) else { return };
+        if self.told_path == Some(path) {
+            return;
+        }
+        let Some(port) = self.ports.get(path.0) else { return };
+        self.told_path = Some(path);
+        let local = LocalEnd { kind: port.kind(), address: port.address(), protocol: port.protocol() };
+        let event = session.path.describe(local, path.1, self.peer.sample().round_trip);
+        session.emit(CallEvent::Path(event)).await;
+    }
+
+    async fn media_event(&mut self, session: &Session, event: MediaEvent) {
+        match event {
+            MediaEvent::KeyFrameNeeded => self.peer.request_key_frame(),
+            MediaEvent::FirstRemoteFrame(kind) => self.first_frame(session, kind).await,
+            MediaEvent::Trouble(notice) => session.emit(CallEvent::Warning(notice)).await,
+            MediaEvent::Mended(code) => session.emit(CallEvent::Mended { code }).await,
+        }
+    }
+
+    async fn first_frame(&mut self, session: &Session, kind: MediaKind) {
+        let Some(connected) = self.connected else { return };
+        let told = match kind {
+            MediaKind::Audio => &mut self.told_first.0,
+            MediaKind::Video => &mut self.told_first.1,
+        };
+        if !std::mem::replace(told, true) {
+            let after_connect_ms = session.now().saturating_sub(connected).as_millis() as u64;
+            session.emit(CallEvent::Media { kind, after_connect_ms }).await;
+        }
+    }
+
+    async fn stats(&mut self, session: &Session) {
+        let Some(media) = &self.media else { return };
+        let sample = media.sample(&self.peer);
+        let stats = self.meter.take(session.now(), sample);
+        session.emit(CallEvent::Stats(Box::new(stats))).await;
+    }
+
+    /// Gives the last word time to arrive, then closes everything.
+    async fn close(mut self, ending: &Ending) {
+        if let Some(media) = self.media.take() {
+            media.stop().await;
+        }
+        let told = matches!(
+            ending,
+            Ending::HungUp { .. } | Ending::DurationOver | Ending::WeRefused | Ending::NoConsent
+        );
+        if told {
+            let heard = async {
+                while let Some(event) = self.streams.events.recv().await {
+                    if matches!(event, PeerEvent::ChannelClosed | PeerEvent::Failed) {
+                        break;
+                    }
+                }
+            };
+            let _ = tokio::time::timeout(LINGER, heard).await;
+        }
+        if let Ok(peer) = Arc::try_unwrap(self.peer) {
+            peer.close().await;
+        }
+    }
+}
+
+fn refused(error: &PeerError) -> Failure {
+    let help = match error {
+        PeerError::Fingerprint => "Somebody tries to get in between: end this call and verify the next one.",
+        _ => "Ask which version your friend runs: `p2pcall --version`.",
+    };
+    let message = format!("Sound and picture could not be agreed on: {error}.");
+    Failure::new(Exit::Failure, "media_refused", message, help)
+}

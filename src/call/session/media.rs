@@ -1,0 +1,157 @@
+//! I/O: a call's media while it runs, pumped by a task of its own so that neither a slow screen nor a
+//! description holds up sound.
+
+use super::Session;
+use crate::call::event::{AudioStats, CodecNames, VideoStats};
+use crate::call::peer::{Agreement, Peer, PeerStreams};
+use crate::call::stats::Sample;
+use crate::error::{Exit, Failure};
+use crate::media::frame::{Codec, EncodedFrame, MediaPacket};
+use crate::media::{Media, MediaEvent, MediaEvents, Negotiated};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Media that runs.
+pub(super) struct Running {
+    media: Arc<Media>,
+    events: MediaEvents,
+    pump: tokio::task::JoinHandle<()>,
+    codecs: Names,
+}
+
+/// What is sent and received with what.
+#[derive(Default)]
+struct Names {
+    sent: Agreement,
+    received: Mutex<(Option<Codec>, Option<Codec>)>,
+    cipher: Option<String>,
+}
+
+impl Running {
+    /// Opens the devices, on a thread that may block, and begins to pump.
+    pub(super) async fn start(
+        session: &Session,
+        peer: &Arc<Peer>,
+        streams: &mut PeerStreams,
+        agreement: Agreement,
+    ) -> Result<Self, Failure> {
+        let config = session.config.media.clone();
+        let screens = session.line.screens.clone();
+        let started = session.line.started;
+        let negotiated = Negotiated { audio: agreement.audio.is_some(), video: agreement.video };
+        let opening =
+            tokio::task::spawn_blocking(move || Media::start(&config, negotiated, &screens, started)).await;
+        let (media, events, frames) = opening.map_err(|error| {
+            Failure::new(Exit::Failure, "internal", format!("Opening the devices broke: {error}."), "")
+        })??;
+        let media = Arc::new(media);
+        let pump = Pump {
+            peer: Arc::clone(peer),
+            media: Arc::clone(&media),
+            frames,
+            audio: streams.take_audio(),
+            video: streams.take_video(),
+        };
+        let pump = tokio::spawn(pump.run());
+        let codecs = Names { sent: agreement, cipher: peer.ciphers().await, ..Names::default() };
+        Ok(Self { media, events, pump, codecs })
+    }
+
+    /// The next event, of media that may not run yet.
+    pub(super) async fn event(running: &mut Option<Self>) -> Option<MediaEvent> {
+        match running {
+            Some(running) => running.events.recv().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The handle on sound and picture.
+    pub(super) fn media(&self) -> &Media {
+        &self.media
+    }
+
+    /// Remembers what the friend sends with.
+    pub(super) fn receives(&self, codec: Codec) {
+        let mut received = self.codecs.received.lock().unwrap_or_else(PoisonError::into_inner);
+        match codec {
+            Codec::Opus => received.0 = Some(codec),
+            Codec::H264 | Codec::Vp8 => received.1 = Some(codec),
+        }
+    }
+
+    /// Everything that is counted, at this moment; media are told of the network on the way.
+    pub(super) fn sample(&self, peer: &Peer) -> Sample {
+        let counted = peer.sample();
+        let stats = self.media.stats();
+        let round_trip = counted.audio.round_trip.or(counted.round_trip);
+        self.media.set_network(round_trip, counted.audio.remote_loss);
+        let received = *self.codecs.received.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = |codec: Option<Codec>| codec.map(|codec| codec.name().to_owned());
+        let (sound_kbps, video_kbps) = stats.target_kbps;
+        Sample {
+            audio: counted.audio,
+            video: counted.video,
+            check_rtt: counted.round_trip,
+            frames_sent: stats.picture.frames_sent,
+            frames_shown: stats.picture.frames_decoded,
+            picture: VideoStats {
+                width: stats.picture.width,
+                height: stats.picture.height,
+                frames_decoded: stats.picture.frames_decoded,
+                freezes: stats.picture.freezes,
+                freeze_ms: stats.picture.freeze_ms,
+                ..VideoStats::default()
+            },
+            sound: AudioStats {
+                level_in_dbfs: stats.levels.input_dbfs,
+                level_out_dbfs: Some(stats.levels.output_dbfs),
+                concealed_ms: stats.sound.jitter.concealed.as_millis() as u64,
+                buffer_ms: stats.sound.jitter.delay.as_millis() as u32,
+            },
+            target_kbps: sound_kbps + video_kbps,
+            codecs: CodecNames {
+                audio: name(received.0.or(self.codecs.sent.audio)),
+                video_sent: name(self.codecs.sent.video),
+                video_received: name(received.1),
+                cipher: self.codecs.cipher.clone(),
+            },
+        }
+    }
+
+    /// Closes the devices.
+    pub(super) async fn stop(self) {
+        self.pump.abort();
+        let _ = self.pump.await;
+        // Dropping closes devices and completes files, which may take a moment.
+        let closing = tokio::task::spawn_blocking(move || drop(self.media));
+        let _ = tokio::time::timeout(CLOSING_TIMEOUT, closing).await;
+    }
+}
+
+/// A sound server that hangs is not waited for.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Carries frames out and packets in.
+struct Pump {
+    peer: Arc<Peer>,
+    media: Arc<Media>,
+    frames: mpsc::Receiver<EncodedFrame>,
+    audio: mpsc::Receiver<MediaPacket>,
+    video: mpsc::Receiver<MediaPacket>,
+}
+
+impl Pump {
+    async fn run(mut self) {
+        loop {
+            tokio::select! {
+                Some(packet) = self.audio.recv() => self.media.packet(packet),
+                Some(packet) = self.video.recv() => self.media.packet(packet),
+                Some(frame) = self.frames.recv() => {
+                    self.peer.send_frame(frame);
+                }
+                else => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! I/O: the offerer's way from nothing to an authenticated friend.
+
+use super::handshake::{Met, Terms, Unmet, meet};
+use super::{CODE_LIFETIME, Line, Session, credentials, items, random, sleep_until, step, unix_seconds};
+use crate::call::Role;
+use crate::call::ending::Ending;
+use crate::call::event::{CallEvent, CallState, CodeEvent, CodeForm, CodeKind, Command, PathKind};
+use crate::call::identity::Identity;
+use crate::call::{Call, Input, state};
+use crate::code::expiry::Expiry;
+use crate::code::facts::{Fingerprint, Offer, Secret};
+use crate::code::keys::CallKeys;
+use crate::code::network::NetworkSummary;
+use crate::code::{OfferCode, ReplyCode, paste};
+use crate::config::{CallConfig, VideoChoice};
+use crate::error::{Exit, Failure};
+use crate::transport::{AgentId, GATHER_DEADLINE, OfferId, TransportEvent};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::task::{AbortHandle, JoinSet};
+
+/// How often the NATs on this side are opened for a friend whose reply was entered.
+const PUNCH_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Makes a call: from gathering to its end.
+pub async fn offer(config: &CallConfig, line: Line) -> Ending {
+    line.emit(state(CallState::Gathering, None)).await;
+    let mut line = line;
+    loop {
+        let session = match Session::open(config, line).await {
+            Ok(session) => session,
+            Err((line, failure)) => return line.end(Ending::Broken(failure)).await,
+        };
+        match wait_with_a_code(session).await {
+            Outcome::Over(ending) => return ending,
+            Outcome::Moved(same_line) => line = same_line,
+        }
+    }
+}
+
+/// How the waiting with one code ended.
+enum Outcome {
+    /// With the call.
+    Over(Ending),
+    /// The network is another one now: the code's addresses are dead.
+    Moved(Line),
+}
+
+/// What a waiting offer holds.
+struct Waiting {
+    code: OfferCode,
+    keys: CallKeys,
+    terms: Terms,
+    offer: OfferId,
+    /// Where a reply says that the friend is.
+    punch: Vec<SocketAddr>,
+    /// A relayed address outlives a change of network.
+    has_relay: bool,
+    handshakes: JoinSet<(AgentId, Result<Met, Unmet>)>,
+    handles: HashMap<AgentId, AbortHandle>,
+}
+
+async fn wait_with_a_code(mut session: Session) -> Outcome {
+    let prepared = tokio::select! {
+        prepared = prepare(&session.transport, &session.config, session.line.started) => prepared,
+        () = hangup(&mut session.line.commands) => {
+            let ending = Ending::HungUp { connected: false };
+            return over(session, ending).await;
+        }
+    };
+    let (gathered, waiting) = match prepared {
+        Ok(prepared) => prepared,
+        Err(failure) => return over(session, Ending::Broken(failure)).await,
+    };
+    session.gathered(&gathered).await;
+    session.emit(CallEvent::Code(code_event(&waiting.code, &gathered.candidates))).await;
+    session.emit(state(CallState::Waiting, None)).await;
+    let mut life = session.life(Role::Offerer, CODE_LIFETIME, None);
+    match ring(&mut session, &mut life, waiting).await {
+        Rung::Met(met, others) => {
+            drop(others);
+            let (joined, first) = met.parts();
+            Outcome::Over(session.converse(life, joined, first).await)
+        }
+        Rung::Over(ending) => {
+            session.transport.close().await;
+            Outcome::Over(ending)
+        }
+        Rung::Moved => {
+            let message = "The network changed: the code on the screen is dead.";
+            session.warn("network_changed", message, "A new code comes at once: share that one.").await;
+            session.transport.close().await;
+            Outcome::Moved(session.line)
+        }
+    }
+}
+
+async fn over(session: Session, ending: Ending) -> Outcome {
+    let ending = session.line.end(ending).await;
+    session.transport.close().await;
+    Outcome::Over(ending)
+}
+
+/// Waits for a hang-up, and takes nothing else for one.
+async fn hangup(commands: &mut tokio::sync::mpsc::Receiver<Command>) {
+    loop {
+        match commands.recv().await {
+            Some(Command::Hangup) => return,
+            Some(_) => {}
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Finds the addresses and makes the code.
+async fn prepare(
+    transport: &crate::transport::Transport,
+    config: &CallConfig,
+    started: std::time::Instant,
+) -> Result<(crate::transport::Gathered, Waiting), Failure> {
+    let identity = Identity::generate().map_err(|error| {
+        Failure::new(Exit::Failure, "no_certificate", format!("No certificate could be made: {error}."), "")
+    })?;
+    let gathered = transport.gather(GATHER_DEADLINE).await;
+    let items = items(&gathered.candidates, false);
+    if items.is_empty() {
+        return Err(no_address(config));
+    }
+    let fingerprint = Fingerprint::of(&identity.fingerprint(), false);
+    let code = OfferCode::new(Offer {
+        fingerprint,
+        secret: Secret(random()),
+        expiry: Expiry::at(unix_seconds() + CODE_LIFETIME.as_secs()),
+        network: NetworkSummary::default(),
+        wants_video: config.media.video != VideoChoice::None,
+        open_relay: false,
+        items,
+    })
+    .map_err(|error| {
+        Failure::new(Exit::Failure, "no_code", format!("No code could be made: {error}."), "")
+    })?;
+    let keys = code.keys();
+    let offer = transport.serve(&credentials(&keys.offer_ice));
+    let terms = Terms {
+        role: Role::Offerer,
+        identity,
+        keys: keys.clone(),
+        fingerprint: None,
+        video_codecs: crate::media::video_codecs(),
+        started,
+    };
+    let has_relay = gathered.candidates.iter().any(|candidate| candidate.kind == PathKind::Relay);
+    let waiting = Waiting {
+        code,
+        keys,
+        terms,
+        offer,
+        punch: Vec::new(),
+        has_relay,
+        handshakes: JoinSet::new(),
+        handles: HashMap::new(),
+    };
+    Ok((gathered, waiting))
+}
+
+fn no_address(config: &CallConfig) -> Failure {
+    let (message, help) = if config.network.relay_only {
+        ("No relay gave an address, and --relay-only allows no other.", "Check the relay given with --relay.")
+    } else {
+        (
+            "This machine has no address that a friend could reach.",
+            "Check the network, or use a relay: see --relay.",
+        )
+    };
+    Failure::new(Exit::NoConnection, "no_address", message, help)
+}
+
+fn code_event(code: &OfferCode, candidates: &[crate::transport::LocalCandidate]) -> CodeEvent {
+    let text = code.text();
+    // A host with a public address needs no reply from anywhere, unless a firewall stands before it.
+    let public = candidates.iter().any(|candidate| {
+        candidate.kind == PathKind::Host && crate::transport::interfaces::is_public(candidate.address.ip())
+    });
+    CodeEvent {
+        kind: CodeKind::Offer,
+        form: CodeForm::P2p,
+        chars: text.chars().count(),
+        code: text,
+        reply_needed: public.then_some(false),
+        expires_in: CODE_LIFETIME.as_secs(),
+    }
+}
+
+/// How the ringing ended.
+enum Rung {
+    Met(Box<Met>, Waiting),
+    Over(Ending),
+    Moved,
+}
+
+async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> Rung {
+    let mut punches = tokio::time::interval(PUNCH_INTERVAL);
+    loop {
+        let effects = tokio::select! {
+            Some(event) = session.transport_events.recv() => match heard(session, &mut waiting, event).await {
+                true => Vec::new(),
+                false => return Rung::Moved,
+            },
+            Some(done) = waiting.handshakes.join_next() => {
+                let Some(met) = finished(&mut waiting, done) else { continue };
+                for stranger in session.transport.burn(met.agent.id()) {
+                    if let Some(handle) = waiting.handles.remove(&stranger) {
+                        handle.abort();
+                    }
+                }
+                return Rung::Met(Box::new(met), waiting);
+            }
+            command = session.line.commands.recv() => match command {
+                Some(Command::Paste(text)) => {
+                    pasted(session, &mut waiting, &text).await;
+                    Vec::new()
+                }
+                Some(command) => step(life, &session.line, Input::Told(command)),
+                None => step(life, &session.line, Input::Told(Command::Hangup)),
+            },
+            _ = punches.tick(), if !waiting.punch.is_empty() => {
+                session.transport.punch(&waiting.punch);
+                continue;
+            }
+            () = sleep_until(session.line.started, life.poll_timeout()) => {
+                step(life, &session.line, Input::Tick)
+            }
+        };
+        if let Some(ending) = session.carry_out_alone(effects).await {
+            session.transport.withdraw(waiting.offer);
+            return Rung::Over(ending);
+        }
+    }
+}
+
+/// Takes a transport event; false when the code is dead.
+async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEvent) -> bool {
+    match event {
+        TransportEvent::Ring { agent, .. } => {
+            if let Some(attached) = session.transport.attach(agent) {
+                let terms = waiting.terms.clone();
+                let handle =
+                    waiting.handshakes.spawn(async move { (agent, meet(terms, attached, Vec::new()).await) });
+                waiting.handles.insert(agent, handle);
+            }
+        }
+        TransportEvent::Evicted { agent } => {
+            if let Some(handle) = waiting.handles.remove(&agent) {
+                handle.abort();
+            }
+        }
+        TransportEvent::ServerFailed(failure) => {
+            let message = super::sentence(&failure.to_string());
+            session.warn(failure.code(), message, super::sentence(&failure.help())).await;
+        }
+        TransportEvent::CandidateLearnt(candidate) => session.path.own.push(super::told(&candidate)),
+        TransportEvent::CandidateLost(candidate) => {
+            session.path.own.retain(|own| own.address != candidate.address);
+            return candidate.kind != PathKind::Relay;
+        }
+        TransportEvent::MappingChanged { .. } | TransportEvent::InterfacesChanged => {
+            return waiting.has_relay;
+        }
+        TransportEvent::Refused { .. } | TransportEvent::Doorbell { .. } => {}
+    }
+    true
+}
+
+fn finished(
+    waiting: &mut Waiting,
+    done: Result<(AgentId, Result<Met, Unmet>), tokio::task::JoinError>,
+) -> Option<Met> {
+    match done {
+        Ok((_, Ok(met))) => Some(met),
+        Ok((agent, Err(error))) => {
+            waiting.handles.remove(&agent);
+            log::info!("somebody rang and was not let in: {error}");
+            None
+        }
+        Err(error) if error.is_cancelled() => None,
+        Err(error) => {
+            log::error!("a handshake broke: {error}");
+            None
+        }
+    }
+}
+
+/// A text was pasted: the reply to this call, or a mistake.
+async fn pasted(session: &Session, waiting: &mut Waiting, text: &str) {
+    match paste::read_reply(text, &waiting.code, &waiting.keys) {
+        Ok(reply) => {
+            let addresses = addresses(&reply);
+            session.transport.punch(&addresses);
+            waiting.punch = addresses;
+            session.emit(state(CallState::Connecting, None)).await;
+        }
+        Err(wrong) => session.warn("bad_code", wrong.to_string(), "").await,
+    }
+}
+
+fn addresses(reply: &ReplyCode) -> Vec<SocketAddr> {
+    super::answer::literal_addresses(&reply.reply().items)
+}

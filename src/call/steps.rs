@@ -1,0 +1,83 @@
+//! What goes into the life of a call and what comes out of it. Only values.
+
+use super::channel::{Candidate, DescriptionKind, Talk};
+use super::ending::Ending;
+use super::event::{CallEvent, Command};
+use super::verify::Verification;
+use std::time::Duration;
+
+/// Which end of the code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Made the code.
+    Offerer,
+    /// Was given the code.
+    Answerer,
+}
+
+/// What the life depends on besides its inputs.
+#[derive(Debug, Clone)]
+pub struct LifeConfig {
+    /// Which end this is.
+    pub role: Role,
+    /// How the other side sees this one.
+    pub name: String,
+    /// This end's own candidates, told to whoever authenticated.
+    pub candidates: Vec<Candidate>,
+    /// Let in whoever authenticated.
+    pub auto_accept: bool,
+    /// The last moment at which a path may still be found.
+    pub deadline: Duration,
+    /// The last moment once a reply code was shown; `None`: a reply is of no use (relayed only, no sockets).
+    pub reply_deadline: Option<Duration>,
+    /// Hang up after so long connected.
+    pub duration: Option<Duration>,
+}
+
+/// What happens to a call.
+#[derive(Debug)]
+pub enum Input {
+    /// The other end proved that it holds the code (or, for the classic exchange, the connection stands).
+    Verified(Verification),
+    /// It said something.
+    Heard(Talk),
+    /// Descriptions are exchanged: media can flow. (In the classic exchange this comes first.)
+    MediaReady,
+    /// The path came back.
+    PathUp,
+    /// Nothing came for a while.
+    PathDown,
+    /// The path is gone for good.
+    PathFailed,
+    /// Somebody else used the code first.
+    CodeUsed,
+    /// A person, a script or a signal speaks.
+    Told(Command),
+    /// Something at this end broke.
+    Broke(crate::error::Failure),
+    /// Time passed.
+    Tick,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Tell the person.
+    Emit(CallEvent),
+    /// Tell the other end.
+    Send(Talk),
+    /// Show a reply code: no path was found yet.
+    ShowReply,
+    /// Open the devices: both persons want the call.
+    OpenMedia,
+    /// Describe the media to the other end.
+    OfferMedia,
+    /// The other end described its media.
+    TakeDescription(DescriptionKind, String),
+    /// Send silence, or not.
+    Mute(bool),
+    /// Send a picture, or not.
+    Video(bool),
+    /// It is over.
+    Finish(Ending),
+}

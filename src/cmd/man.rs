@@ -1,0 +1,47 @@
+//! `p2pcall man`: the manual page, made of the same texts as `--help`.
+
+use crate::cli::Cli;
+use crate::error::{Exit, Failure};
+use clap::{Command, CommandFactory};
+use clap_mangen::Man;
+use std::io::Write;
+
+/// What `--help` has no place for.
+const CODES: &str = ".SH EXIT STATUS\n\
+.IP 0\nThe call took place and ended well, or the command did what it was asked.\n\
+.IP 1\nAny other failure.\n\
+.IP 2\nBad usage or a bad code.\n\
+.IP 3\nNo connection: nobody answered, or there is no path; the message says which.\n\
+.IP 4\nThe call was lost after it had connected and could not be recovered.\n\
+.IP 5\nA device asked for by name is not there.\n\
+.IP 130\nCtrl-C before it connected.\n\
+.SH FILES\n\
+.I $XDG_CONFIG_HOME/p2pcall/config.toml\n\
+holds the same names as the flags, without their dashes; relays stand under [relays] by name.\n\
+.SH ENVIRONMENT\n\
+Each flag also has a variable, P2PCALL_ and its name: P2PCALL_NAME, P2PCALL_RELAY and so on. \
+A flag wins over its variable, the variable over the file.\n";
+
+/// Prints the manual page.
+pub fn run() -> Result<Exit, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::new(Exit::Failure, "stdout", format!("The page could not be written: {error}."), "")
+    };
+    let mut page = Vec::new();
+    let command = Cli::command();
+    Man::new(command.clone()).render(&mut page).map_err(failed)?;
+    for subcommand in command.get_subcommands().filter(|one| !one.is_hide_set()) {
+        options(subcommand, &mut page).map_err(failed)?;
+    }
+    page.extend_from_slice(CODES.as_bytes());
+    super::print(&String::from_utf8_lossy(&page))
+}
+
+/// One subcommand's options as a section of their own.
+fn options(command: &Command, page: &mut Vec<u8>) -> std::io::Result<()> {
+    writeln!(page, ".SH P2PCALL {}", command.get_name().to_uppercase())?;
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    writeln!(page, "{}", about.replace('-', "\\-"))?;
+    let command = command.clone().disable_help_flag(true).disable_version_flag(true);
+    Man::new(command).render_options_section(page)
+}

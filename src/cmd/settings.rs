@@ -1,0 +1,50 @@
+//! The config file and the environment, read once, and the log.
+
+use crate::cli::CallArgs;
+use crate::config::CallConfig;
+use crate::config::file::{self, ConfigFile};
+use crate::config::settle;
+use crate::error::{Exit, Failure};
+use std::fs::OpenOptions;
+
+/// The config file, wherever it lies.
+pub fn config_file() -> Result<ConfigFile, Failure> {
+    file::path(|name| std::env::var_os(name))
+        .map_or_else(|| Ok(ConfigFile::default()), |path| ConfigFile::read(&path))
+}
+
+/// A call's settings.
+pub fn call(args: &CallArgs, file: &ConfigFile) -> Result<CallConfig, Failure> {
+    let login = std::env::var("USER").or_else(|_| std::env::var("USERNAME")).unwrap_or_default();
+    settle::call(args, file, &login)
+}
+
+/// Starts the log: to a file, or (without a screen, when asked for with -v) to standard error.
+pub fn start_log(args: &CallArgs) -> Result<(), Failure> {
+    let level = match args.verbose {
+        0 if args.log_file.is_none() => return Ok(()),
+        0 => log::LevelFilter::Info,
+        1 => log::LevelFilter::Debug,
+        _ => log::LevelFilter::Trace,
+    };
+    let target = match &args.log_file {
+        Some(path) => {
+            let file = OpenOptions::new().create(true).append(true).open(path).map_err(|error| {
+                let message = format!("The log file {} can't be written: {error}.", path.display());
+                Failure::new(Exit::Failure, "log_file", message, "Check --log-file.")
+            })?;
+            env_logger::Target::Pipe(Box::new(file))
+        }
+        None if args.headless || args.json => env_logger::Target::Stderr,
+        None => {
+            return Err(Failure::usage(
+                "-v needs --log-file: the screen is the call's.",
+                "Add --log-file PATH.",
+            ));
+        }
+    };
+    // The stack's own chatter only when everything is wanted: its errors print whole packets.
+    let others = if args.verbose > 1 { level } else { log::LevelFilter::Error };
+    env_logger::Builder::new().filter_level(others).filter_module("p2pcall", level).target(target).init();
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! What the two threads and the handle on them share: a few switches, the target, and the counters. No lock is
+//! held for longer than a copy.
+
+use super::PictureStats;
+use super::meter::{Freezes, Rate};
+use crate::media::frame::{Codec, VideoFrame};
+use crate::media::video::VideoTarget;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What own picture aims at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SendTarget {
+    pub(super) rate: VideoTarget,
+    pub(super) size: (u32, u32),
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) stop: AtomicBool,
+    pub(super) on: AtomicBool,
+    pub(super) key_wanted: AtomicBool,
+    pub(super) packets_dropped: AtomicU64,
+    wait_ms: AtomicU32,
+    target: Mutex<SendTarget>,
+    counters: Mutex<Counters>,
+    started: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    stats: PictureStats,
+    sent: Rate,
+    shown: Rate,
+    freezes: Freezes,
+}
+
+/// A value whose writer panicked is still whole: every write is a plain assignment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(super) fn new(target: SendTarget, started: Instant) -> Self {
+        Self {
+            stop: AtomicBool::new(false),
+            on: AtomicBool::new(true),
+            key_wanted: AtomicBool::new(false),
+            packets_dropped: AtomicU64::new(0),
+            wait_ms: AtomicU32::new(100),
+            target: Mutex::new(target),
+            counters: Mutex::default(),
+            started,
+        }
+    }
+
+    /// The call's clock.
+    pub(super) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub(super) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn target(&self) -> SendTarget {
+        *lock(&self.target)
+    }
+
+    pub(super) fn set_target(&self, target: SendTarget) {
+        *lock(&self.target) = target;
+    }
+
+    /// How long a missing packet is waited for.
+    pub(super) fn wait(&self) -> Duration {
+        Duration::from_millis(self.wait_ms.load(Ordering::Relaxed).into())
+    }
+
+    pub(super) fn set_wait(&self, wait: Duration) {
+        self.wait_ms.store(u32::try_from(wait.as_millis()).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn remote_on(&self, on: bool) {
+        if !on {
+            lock(&self.counters).freezes.pause(self.now());
+        }
+    }
+
+    pub(super) fn frame_sent(&self) {
+        let mut counters = lock(&self.counters);
+        counters.stats.frames_sent += 1;
+        counters.sent.count(self.now());
+    }
+
+    pub(super) fn frame_dropped(&self) {
+        lock(&self.counters).stats.frames_dropped += 1;
+    }
+
+    pub(super) fn frame_shown(&self, frame: &VideoFrame, codec: Codec) {
+        let now = self.now();
+        let mut counters = lock(&self.counters);
+        counters.stats.frames_decoded += 1;
+        (counters.stats.width, counters.stats.height) = (frame.width, frame.height);
+        counters.stats.codec = Some(codec);
+        counters.shown.count(now);
+        counters.freezes.shown(now);
+    }
+
+    /// The receiving side's own numbers.
+    pub(super) fn received(&self, delay: Duration, missing: u64, asked: u64) {
+        let mut counters = lock(&self.counters);
+        counters.stats.playout_delay_ms = delay.as_millis() as u32;
+        counters.stats.packets_missing = missing;
+        counters.stats.key_frames_asked = asked;
+    }
+
+    pub(super) fn stats(&self) -> PictureStats {
+        let now = self.now();
+        let mut counters = lock(&self.counters);
+        let mut stats = counters.stats;
+        stats.sent_fps = counters.sent.per_second(now);
+        stats.shown_fps = counters.shown.per_second(now);
+        let (freezes, frozen) = counters.freezes.until(now);
+        (stats.freezes, stats.freeze_ms) = (freezes, frozen.as_millis() as u64);
+        stats.packets_dropped = self.packets_dropped.load(Ordering::Relaxed);
+        stats
+    }
+}

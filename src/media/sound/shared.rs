@@ -1,0 +1,128 @@
+//! What the handle, the two threads and the device callbacks share: atomics, and one lock that no callback
+//! touches. Keeps values, does nothing with them.
+
+use super::SoundStats;
+use crate::media::audio::DEFAULT_LOSS;
+use crate::media::frame::SAMPLE_RATE;
+use crate::media::jitter::JitterStats;
+use crate::media::level::FLOOR_DBFS;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A float that threads share.
+#[derive(Debug)]
+pub(super) struct AtomicF32(AtomicU32);
+
+impl AtomicF32 {
+    pub(super) fn new(value: f32) -> Self {
+        Self(AtomicU32::new(value.to_bits()))
+    }
+
+    pub(super) fn load(&self) -> f32 {
+        f32::from_bits(self.0.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn store(&self, value: f32) {
+        self.0.store(value.to_bits(), Ordering::Relaxed);
+    }
+}
+
+/// How loud it is, dBFS (0: a full-scale sine; -100: nothing).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Levels {
+    /// Own sound as it is sent; `None` while muted, when there is no source, or its device is not there.
+    pub input_dbfs: Option<f32>,
+    /// The friend's sound as it is played.
+    pub output_dbfs: f32,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Shared {
+    started: Instant,
+    pub(super) stop: AtomicBool,
+    pub(super) muted: AtomicBool,
+    pub(super) bitrate: AtomicU32,
+    pub(super) expected_loss: AtomicF32,
+    /// dBFS; not a number while muted or without a source.
+    pub(super) input_level: AtomicF32,
+    pub(super) output_level: AtomicF32,
+    pub(super) frames_sent: AtomicU64,
+    pub(super) frames_dropped: AtomicU64,
+    pub(super) packets_dropped: AtomicU64,
+    pub(super) underruns: Arc<AtomicU64>,
+    pub(super) overruns: Arc<AtomicU64>,
+    jitter: Mutex<JitterStats>,
+    /// Both ends of the ring of played samples, until each is taken.
+    reference: Mutex<Option<rtrb::Consumer<f32>>>,
+    reference_end: Mutex<Option<rtrb::Producer<f32>>>,
+    pub(super) reference_taken: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn new(bitrate: u32, started: Instant) -> Self {
+        let (end, waiting) = rtrb::RingBuffer::new(SAMPLE_RATE as usize);
+        Self {
+            started,
+            stop: AtomicBool::new(false),
+            muted: AtomicBool::new(false),
+            bitrate: AtomicU32::new(bitrate),
+            expected_loss: AtomicF32::new(DEFAULT_LOSS),
+            input_level: AtomicF32::new(f32::NAN),
+            output_level: AtomicF32::new(FLOOR_DBFS),
+            frames_sent: AtomicU64::new(0),
+            frames_dropped: AtomicU64::new(0),
+            packets_dropped: AtomicU64::new(0),
+            underruns: Arc::default(),
+            overruns: Arc::default(),
+            jitter: Mutex::default(),
+            reference: Mutex::new(Some(waiting)),
+            reference_end: Mutex::new(Some(end)),
+            reference_taken: AtomicBool::new(false),
+        }
+    }
+
+    /// The time on the call's clock.
+    pub(super) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub(super) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn levels(&self) -> Levels {
+        let input = self.input_level.load();
+        Levels { input_dbfs: (!input.is_nan()).then_some(input), output_dbfs: self.output_level.load() }
+    }
+
+    pub(super) fn set_jitter(&self, stats: JitterStats) {
+        *self.jitter.lock().unwrap_or_else(PoisonError::into_inner) = stats;
+    }
+
+    pub(super) fn stats(&self) -> SoundStats {
+        SoundStats {
+            jitter: *self.jitter.lock().unwrap_or_else(PoisonError::into_inner),
+            frames_sent: self.frames_sent.load(Ordering::Relaxed),
+            frames_dropped: self.frames_dropped.load(Ordering::Relaxed),
+            packets_dropped: self.packets_dropped.load(Ordering::Relaxed),
+            underruns: self.underruns.load(Ordering::Relaxed),
+            overruns: self.overruns.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The reading end of the reference ring, once; from then on it is fed.
+    pub(super) fn take_reference(&self) -> Option<rtrb::Consumer<f32>> {
+        let taken = self.reference.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if taken.is_some() {
+            self.reference_taken.store(true, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    /// The writing end, for the playout thread, once.
+    pub(super) fn take_reference_end(&self) -> Option<rtrb::Producer<f32>> {
+        self.reference_end.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}

@@ -1,0 +1,288 @@
+//! Everything that is said to servers: names resolved, STUN asked and repeated, relays kept. Joins the pure
+//! parts ([`Bindings`], [`Ledger`]) to the sockets.
+#![expect(clippy::disallowed_methods, reason = "the edge where the clock is read")]
+
+use crate::call::event::Protocol;
+use crate::config::{NetworkConfig, StunServer};
+use p2pcall_relay::stun::TransactionId;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use super::TransportEvent;
+use super::binding::{BindingEvent, Bindings};
+use super::candidate::{LocalCandidate, ServerProblem};
+use super::host::HostSocket;
+use super::hub::{Hub, Outlet};
+use super::ledger::{Gathered, Ledger};
+use super::line::Line;
+use super::relay::{Keeper, protocols};
+use super::router::LinkId;
+use super::turn::Extras;
+
+/// DNS that takes longer is as good as none.
+const DNS_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How long relays may take to end allocations; what is not ended ends by itself after ten minutes.
+const RELEASE_DEADLINE: Duration = Duration::from_millis(300);
+
+/// The servers of a transport.
+#[derive(Debug)]
+pub(super) struct Servers {
+    config: NetworkConfig,
+    hub: Arc<Hub>,
+    hosts: Vec<(LinkId, Arc<HostSocket>)>,
+    bindings: Mutex<Bindings>,
+    ledger: Mutex<Ledger>,
+    /// Something was learnt.
+    changed: Notify,
+    /// The timer task is to look at its deadlines again.
+    pub(super) wake: Notify,
+    started: AtomicBool,
+    /// The ways to relays on which there is an allocation.
+    lines: Mutex<Vec<Arc<Line>>>,
+    extras: Mutex<Extras>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Servers {
+    pub(super) fn new(config: NetworkConfig, hub: Arc<Hub>, hosts: Vec<(LinkId, Arc<HostSocket>)>) -> Self {
+        let offered = if config.relay_only { &[][..] } else { &hosts[..] };
+        let ledger = Ledger::new(offered.iter().map(|(_, socket)| socket.candidate()).collect());
+        Self {
+            config,
+            hub,
+            hosts,
+            bindings: Mutex::new(Bindings::new(Box::new(random_id))),
+            ledger: Mutex::new(ledger),
+            changed: Notify::new(),
+            wake: Notify::new(),
+            started: AtomicBool::new(false),
+            lines: Mutex::default(),
+            extras: Mutex::default(),
+            tasks: Mutex::default(),
+        }
+    }
+
+    /// Begins to ask; only the first time.
+    pub(super) fn start(self: &Arc<Self>) {
+        if self.started.swap(true, Ordering::SeqCst) || self.config.no_servers {
+            return;
+        }
+        let stun = if self.config.relay_only { &[][..] } else { &self.config.stun[..] };
+        for server in stun {
+            let index = lock(&self.ledger).stun(format!("{}:{}", server.host, server.port));
+            let (this, server) = (Arc::clone(self), server.clone());
+            lock(&self.tasks).spawn(async move { this.ask(index, &server).await });
+        }
+        for link in &self.config.relays {
+            let index = lock(&self.ledger).relay(link.host.clone(), protocols(link.transport));
+            let keeper = Keeper {
+                servers: Arc::clone(self),
+                hub: Arc::clone(&self.hub),
+                hosts: self.hosts.clone(),
+                index,
+                link: link.clone(),
+                bound: !self.config.bind.is_empty(),
+            };
+            lock(&self.tasks).spawn(keeper.run());
+        }
+    }
+
+    /// Resolves a STUN server and asks it from every socket of its family.
+    async fn ask(&self, index: usize, server: &StunServer) {
+        let addresses = resolve(&server.host, server.port).await;
+        let mut asked = Vec::new();
+        for (link, socket) in &self.hosts {
+            let own = socket.candidate().address;
+            let address = addresses.iter().find(|address| address.is_ipv4() == own.is_ipv4());
+            asked.extend(address.map(|address| (*link, *address)));
+        }
+        if asked.is_empty() {
+            let silent = ServerProblem::Silent(vec![Protocol::Udp]);
+            let problem = if addresses.is_empty() { ServerProblem::Unresolved } else { silent };
+            let news = lock(&self.ledger).stun_failed(index, problem);
+            return self.told(news);
+        }
+        lock(&self.ledger).stun_asked(index, asked.clone());
+        let now = Instant::now();
+        let mut bindings = lock(&self.bindings);
+        for (link, address) in &asked {
+            bindings.ask(now, *link, *address);
+        }
+        drop(bindings);
+        self.drive(now);
+    }
+
+    /// A datagram came in at a host socket.
+    pub(super) fn received(&self, link: LinkId, from: SocketAddr, bytes: &[u8]) {
+        let now = Instant::now();
+        if lock(&self.bindings).handle_packet(now, bytes) {
+            self.drive(now);
+        } else if !self.config.relay_only {
+            self.hub.received(now, link, from, bytes);
+        }
+    }
+
+    /// Does what is due, and says when to call again.
+    pub(super) fn handle_timeout(&self, now: Instant) -> Option<Instant> {
+        lock(&self.bindings).handle_timeout(now);
+        self.pump(now);
+        lock(&self.bindings).poll_timeout()
+    }
+
+    pub(super) fn keep_alive(&self, now: Instant, on: bool) {
+        lock(&self.bindings).keep_alive(now, on);
+        self.wake.notify_one();
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        lock(&self.ledger).is_settled()
+    }
+
+    pub(super) fn is_satisfied(&self) -> bool {
+        lock(&self.ledger).is_satisfied()
+    }
+
+    /// Something was learnt, or 50 ms have passed: a notice between two looks would be missed.
+    pub(super) async fn changed(&self) {
+        let _ = tokio::time::timeout(Duration::from_millis(50), self.changed.notified()).await;
+    }
+
+    pub(super) fn finish(&self) -> Gathered {
+        lock(&self.ledger).finish()
+    }
+
+    /// What relays of our own kind are told beside the standard.
+    pub(super) fn extras(&self) -> Extras {
+        lock(&self.extras).clone()
+    }
+
+    pub(super) fn set_extras(&self, extras: &Extras) {
+        lock(&self.extras).clone_from(extras);
+        for line in self.lines() {
+            line.set_extras(extras.clone());
+        }
+    }
+
+    /// A relay gave an address, by this line.
+    pub(super) fn relay_ready(&self, index: usize, candidate: LocalCandidate, line: &Arc<Line>) {
+        lock(&self.lines).push(Arc::clone(line));
+        let news = lock(&self.ledger).relay_ready(index, candidate);
+        self.told(news);
+    }
+
+    /// An allocation is gone: lost, or given back.
+    pub(super) fn relay_lost(&self, index: usize, candidate: &LocalCandidate, line: &Arc<Line>, lost: bool) {
+        lock(&self.lines).retain(|one| !Arc::ptr_eq(one, line));
+        lock(&self.ledger).forget(candidate);
+        if lost {
+            self.hub.tell(TransportEvent::CandidateLost(*candidate));
+            self.relay_failed(index, ServerProblem::Lost);
+        }
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn relay_failed(&self, index: usize, problem: ServerProblem) {
+        let news = lock(&self.ledger).relay_failed(index, problem);
+        self.told(news);
+    }
+
+    fn told(&self, news: Option<TransportEvent>) {
+        if let Some(news) = news {
+            self.hub.tell(news);
+        }
+        self.changed.notify_waiters();
+    }
+
+    fn lines(&self) -> Vec<Arc<Line>> {
+        lock(&self.lines).clone()
+    }
+
+    /// Gives all allocations back, as far as the relays answer in time.
+    pub(super) async fn close(&self) {
+        self.release();
+        let _ = tokio::time::timeout(RELEASE_DEADLINE, async {
+            while !lock(&self.lines).is_empty() {
+                self.changed().await;
+            }
+        })
+        .await;
+        self.stop();
+    }
+
+    /// Asks the relays to end the allocations.
+    pub(super) fn release(&self) {
+        self.lines().iter().for_each(|line| line.release());
+    }
+
+    /// Ends all tasks.
+    pub(super) fn stop(&self) {
+        lock(&self.tasks).abort_all();
+        self.lines().iter().for_each(|line| line.disconnect());
+        lock(&self.lines).clear();
+    }
+
+    /// Sends and tells what the bindings want, and has the timer look again.
+    fn drive(&self, now: Instant) {
+        self.pump(now);
+        self.wake.notify_one();
+    }
+
+    fn pump(&self, now: Instant) {
+        loop {
+            let Some(transmit) = lock(&self.bindings).poll_transmit() else { break };
+            let Some((_, socket)) = self.hosts.iter().find(|(link, _)| *link == transmit.link) else {
+                continue;
+            };
+            if let Err(error) = socket.try_send(transmit.to, &transmit.bytes)
+                && error.kind() != std::io::ErrorKind::WouldBlock
+            {
+                log::debug!("no way to {}: {error}", transmit.to);
+                lock(&self.bindings).unreachable(now, transmit.link, transmit.to);
+            }
+        }
+        loop {
+            let Some(event) = lock(&self.bindings).poll_event() else { break };
+            let (BindingEvent::Mapped { link, .. }
+            | BindingEvent::Changed { link, .. }
+            | BindingEvent::Failed { link, .. }) = event;
+            let Some((_, socket)) = self.hosts.iter().find(|(host, _)| *host == link) else { continue };
+            let news = lock(&self.ledger).binding(event, &socket.candidate());
+            self.told(news);
+        }
+    }
+}
+
+/// The addresses of a name; a number is its own. Empty when DNS does not answer in time.
+pub(super) async fn resolve(host: &str, port: u16) -> Vec<SocketAddr> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return vec![SocketAddr::new(address, port)];
+    }
+    match tokio::time::timeout(DNS_DEADLINE, tokio::net::lookup_host((host, port))).await {
+        Ok(Ok(addresses)) => addresses.collect(),
+        Ok(Err(error)) => {
+            log::debug!("{host}: {error}");
+            Vec::new()
+        }
+        Err(_) => Vec::new(),
+    }
+}
+
+/// RFC 8489 §5: chosen at random, so that nobody off the path can answer.
+pub(super) fn random_id() -> TransactionId {
+    let mut id = [0; 12];
+    if getrandom::fill(&mut id).is_err() {
+        // No random numbers: nothing secret hangs on this one, the address of a local will do.
+        let here = std::ptr::from_ref(&id).addr().to_be_bytes();
+        id.iter_mut().zip(here).for_each(|(id, byte)| *id = byte);
+    }
+    TransactionId(id)
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

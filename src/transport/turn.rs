@@ -1,0 +1,366 @@
+//! A TURN client (RFC 8656) without sockets and clock: one allocation on one server, over datagrams or a
+//! stream. Told the time and what came in, it says what to send and what has happened.
+//!
+//! ```text
+//! Idle -> Allocating -> Allocated -> Releasing -> Over
+//!              \------------\------------------/     (an error or a loss: `TurnEvent::Failed`)
+//! ```
+//! It makes permissions when data is to be sent, and one for the relay's own address from the start: so the
+//! allocations of two callers on one relay reach each other though neither knows the other's beforehand.
+//! It deliberately knows no TCP allocations (RFC 6062), no mobility, no second address family.
+
+mod login;
+mod outcome;
+mod peers;
+mod requests;
+mod write;
+
+pub use login::Login;
+pub use outcome::{Extras, Framing, Received, TurnError, TurnEvent};
+
+use p2pcall_relay::stun::{ChannelData, Class, Message, Method, attr};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::binding::IdSource;
+use login::Challenge;
+use peers::{Need, Peers, Route};
+use requests::{Due, Request, Requests};
+
+/// NATs forget a mapping in as little as 20 s; a Refresh keeps it and finds out whether the relay still knows us.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Who sends and hears nothing at all for so long asks whether the relay is still there.
+const SUSPICION: Duration = Duration::from_secs(2);
+
+/// How often in a row a server may call a fresh nonce stale.
+const MAX_STALE: u8 = 3;
+
+/// Datagrams that may wait to be sent.
+const MAX_TRANSMITS: usize = 512;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Idle,
+    Allocating,
+    Allocated { refresh: Instant },
+    Releasing,
+    Over,
+}
+
+/// One allocation on one server.
+pub struct TurnClient {
+    ids: IdSource,
+    framing: Framing,
+    login: Option<Login>,
+    extras: Extras,
+    state: State,
+    challenge: Option<Challenge>,
+    doorbell: bool,
+    /// When anything came from the server last, or its silence was looked into.
+    heard: Option<Instant>,
+    requests: Requests,
+    peers: Peers,
+    transmits: VecDeque<Vec<u8>>,
+    events: VecDeque<TurnEvent>,
+}
+
+impl std::fmt::Debug for TurnClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TurnClient").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl TurnClient {
+    /// A client that has not asked for anything yet.
+    pub fn new(framing: Framing, login: Option<Login>, extras: Extras, ids: IdSource) -> Self {
+        Self {
+            ids,
+            framing,
+            login,
+            extras,
+            state: State::Idle,
+            challenge: None,
+            doorbell: false,
+            heard: None,
+            requests: Requests::new(framing == Framing::Stream),
+            peers: Peers::default(),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Asks for an allocation; the event is [`TurnEvent::Allocated`] or one of those that end it.
+    pub fn allocate(&mut self, now: Instant) {
+        if self.state == State::Idle {
+            self.state = State::Allocating;
+            self.request(now, Request::Allocate, 0);
+        }
+    }
+
+    /// Changes the doorbell and the guest; the server is told at once.
+    pub fn set_extras(&mut self, now: Instant, extras: Extras) {
+        if self.extras == extras {
+            return;
+        }
+        self.extras = extras;
+        if matches!(self.state, State::Allocated { .. }) {
+            self.request(now, Request::Refresh, 0);
+        }
+    }
+
+    /// Gives the allocation back.
+    pub fn release(&mut self, now: Instant) {
+        match self.state {
+            State::Allocated { .. } => {
+                self.state = State::Releasing;
+                self.requests.clear();
+                self.request(now, Request::Release, 0);
+            }
+            State::Releasing => {}
+            State::Idle | State::Allocating | State::Over => self.end(TurnEvent::Released),
+        }
+    }
+
+    /// Whether data can be sent.
+    pub fn is_allocated(&self) -> bool {
+        matches!(self.state, State::Allocated { .. })
+    }
+
+    /// Sends a datagram to a peer, now or when its permission is there; without an allocation it is dropped.
+    pub fn send(&mut self, now: Instant, peer: SocketAddr, bytes: &[u8]) {
+        if !self.is_allocated() {
+            return;
+        }
+        let heard = *self.heard.get_or_insert(now);
+        if now.duration_since(heard) >= SUSPICION && !self.requests.awaits(Request::Refresh) {
+            self.heard = Some(now);
+            self.request(now, Request::Refresh, 0);
+        }
+        let route = self.peers.route(now, peer, bytes);
+        self.make_requests(now);
+        match route {
+            Route::Channel(channel) => self.send_on_channel(ChannelData { channel, data: bytes }),
+            Route::Indication => self.send_indication(peer, bytes),
+            Route::Held => {}
+        }
+    }
+
+    /// A datagram, or one message of a stream, came from the server.
+    pub fn handle_packet<'a>(&mut self, now: Instant, bytes: &'a [u8]) -> Received<'a> {
+        self.heard = Some(now);
+        if let Some(ChannelData { channel, data }) = ChannelData::parse(bytes) {
+            let peer = self.peers.peer(channel);
+            return peer.map_or(Received::Handled, |peer| Received::Data { peer, bytes: data });
+        }
+        let Ok(message) = Message::parse(bytes) else { return Received::Foreign };
+        match (message.class(), message.method()) {
+            (Class::Indication, Method::DATA) => {
+                match (message.get(attr::XOR_PEER_ADDRESS), message.get(attr::DATA)) {
+                    (Some(peer), Some(bytes)) if self.is_allocated() => Received::Data { peer, bytes },
+                    _ => Received::Handled,
+                }
+            }
+            (Class::Success | Class::Error, _) if self.requests.knows(message.id()) => {
+                self.answered(now, &message);
+                Received::Handled
+            }
+            _ => Received::Foreign,
+        }
+    }
+
+    /// Repeats, renews, gives up.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for due in self.requests.handle_timeout(now) {
+            match due {
+                Due::Again(bytes) => self.transmit(bytes),
+                Due::Unanswered(request) => self.unanswered(now, request),
+            }
+        }
+        let State::Allocated { refresh } = self.state else { return };
+        if refresh <= now && !self.requests.awaits(Request::Refresh) {
+            self.request(now, Request::Refresh, 0);
+        }
+        self.peers.handle_timeout(now);
+        self.make_requests(now);
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let requests = self.requests.poll_timeout();
+        let State::Allocated { refresh } = self.state else { return requests };
+        let refresh = (!self.requests.awaits(Request::Refresh)).then_some(refresh);
+        [requests, refresh, self.peers.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// What to send to the server.
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.transmits.pop_front()
+    }
+
+    /// What happened.
+    pub fn poll_event(&mut self) -> Option<TurnEvent> {
+        self.events.pop_front()
+    }
+
+    fn answered(&mut self, now: Instant, message: &Message<'_>) {
+        // RFC 8489 §9.2.5: an answer that is not protected as the request was is none. Errors may come from
+        // before the server looked at who we are.
+        let genuine = self.challenge.as_ref().is_none_or(|challenge| challenge.verifies(message));
+        if message.class() == Class::Success && !genuine {
+            return;
+        }
+        let Some(pending) = self.requests.take(message.id()) else { return };
+        if message.class() == Class::Success {
+            return self.succeeded(now, pending.request, message);
+        }
+        let (code, reason) =
+            message.get(attr::ERROR_CODE).map_or((500, ""), |error| (error.code, error.reason));
+        match code {
+            401 => self.challenged(now, pending.request, message),
+            // RFC 8489 §9.2.5: a 438 comes with another nonce, to try with.
+            438 if pending.stale < MAX_STALE => {
+                self.renewed(now, pending.request, pending.stale + 1, message);
+            }
+            438 => self.failed(now, pending.request, TurnError::StaleNonce),
+            300 if pending.request == Request::Allocate => match message.get(attr::ALTERNATE_SERVER) {
+                Some(server) => self.end(TurnEvent::Redirected(server)),
+                None => self.failed(now, pending.request, refused(code, reason)),
+            },
+            486 => self.failed(now, pending.request, TurnError::Quota),
+            _ => self.failed(now, pending.request, refused(code, reason)),
+        }
+    }
+
+    /// RFC 8489 §9.2.5: the first 401 tells realm and nonce; a second one means that we are not believed.
+    fn challenged(&mut self, now: Instant, request: Request, message: &Message<'_>) {
+        let Some(login) = &self.login else {
+            return self.failed(now, request, TurnError::LoginNeeded);
+        };
+        if self.challenge.is_some() {
+            let secret = login.is_from_secret();
+            let error = if secret { TurnError::SecretOrClock } else { TurnError::WrongPassword };
+            return self.failed(now, request, error);
+        }
+        self.renewed(now, request, 0, message);
+    }
+
+    fn renewed(&mut self, now: Instant, request: Request, stale: u8, message: &Message<'_>) {
+        let login = self.login.as_ref();
+        let challenge = login.and_then(|login| Challenge::read(message, login, self.challenge.as_ref()));
+        match challenge {
+            Some(challenge) => {
+                self.challenge = Some(challenge);
+                self.request(now, request, stale);
+            }
+            None => self.failed(now, request, refused(401, "without realm or nonce")),
+        }
+    }
+
+    fn succeeded(&mut self, now: Instant, request: Request, message: &Message<'_>) {
+        match request {
+            Request::Allocate => self.allocated(now, message),
+            Request::Refresh => {
+                self.state = State::Allocated { refresh: next_refresh(now, message) };
+                self.note_doorbell(message);
+            }
+            Request::Release => self.end(TurnEvent::Released),
+            Request::Permit(peer) => {
+                for (peer, bytes) in self.peers.permitted(now, peer) {
+                    self.send(now, peer, &bytes);
+                }
+            }
+            Request::Bind(peer, _) => self.peers.bound(now, peer),
+        }
+    }
+
+    fn allocated(&mut self, now: Instant, message: &Message<'_>) {
+        let Some(relayed) = message.get(attr::XOR_RELAYED_ADDRESS) else {
+            return self.failed(now, Request::Allocate, refused(500, "no relayed address"));
+        };
+        self.state = State::Allocated { refresh: next_refresh(now, message) };
+        self.peers.pin(now, relayed.ip());
+        self.make_requests(now);
+        self.events
+            .push_back(TurnEvent::Allocated { relayed, mapped: message.get(attr::XOR_MAPPED_ADDRESS) });
+        self.note_doorbell(message);
+    }
+
+    /// A server that knows the doorbell echoes it; one that does not says nothing.
+    fn note_doorbell(&mut self, message: &Message<'_>) {
+        let echoed = message.get(attr::DOORBELL).filter(|ufrag| !ufrag.is_empty());
+        let taken = echoed.is_some() && echoed == self.extras.doorbell.as_deref();
+        if taken != self.doorbell {
+            self.doorbell = taken;
+            self.events.push_back(TurnEvent::Doorbell(taken));
+        }
+    }
+
+    fn unanswered(&mut self, now: Instant, request: Request) {
+        let error = if request == Request::Allocate { TurnError::Silent } else { TurnError::Lost };
+        self.failed(now, request, error);
+    }
+
+    fn failed(&mut self, now: Instant, request: Request, error: TurnError) {
+        match request {
+            Request::Allocate => self.end(TurnEvent::Failed(error)),
+            // Whatever it is (437, 401 for a password that was changed, silence): there is none any more.
+            Request::Refresh => self.end(TurnEvent::Failed(TurnError::Lost)),
+            Request::Release => self.end(TurnEvent::Released),
+            Request::Permit(peer) => {
+                log::debug!("no permission for {peer}: {error}");
+                self.peers.forbidden(now, peer);
+            }
+            Request::Bind(peer, _) => {
+                log::debug!("no channel for {peer}: {error}");
+                self.peers.unbound(now, peer);
+            }
+        }
+    }
+
+    fn end(&mut self, event: TurnEvent) {
+        self.state = State::Over;
+        self.requests.clear();
+        self.transmits.clear();
+        self.events.push_back(event);
+    }
+
+    fn make_requests(&mut self, now: Instant) {
+        while let Some(need) = self.peers.poll_need() {
+            let request = match need {
+                Need::Permission(peer) => Request::Permit(peer),
+                Need::Channel(peer, number) => Request::Bind(peer, number),
+            };
+            self.request(now, request, 0);
+        }
+    }
+
+    fn request(&mut self, now: Instant, request: Request, stale: u8) {
+        let id = (self.ids)();
+        let Some(bytes) = self.build(id, request) else { return };
+        self.requests.sent(now, id, request, &bytes, stale);
+        self.transmit(bytes);
+    }
+
+    fn transmit(&mut self, bytes: Vec<u8>) {
+        if self.transmits.len() < MAX_TRANSMITS {
+            self.transmits.push_back(bytes);
+        }
+    }
+}
+
+/// Well before the allocation ends, and often enough for the NAT.
+fn next_refresh(now: Instant, message: &Message<'_>) -> Instant {
+    let lifetime = Duration::from_secs(message.get(attr::LIFETIME).unwrap_or(600).into());
+    now + (lifetime / 2).clamp(Duration::from_secs(1), REFRESH_INTERVAL)
+}
+
+/// The server's own words, made harmless.
+fn refused(code: u16, reason: &str) -> TurnError {
+    let reason = reason.chars().filter(|c| !c.is_control()).take(80).collect();
+    TurnError::Refused { code, reason }
+}
+
+#[cfg(test)]
+mod tests;

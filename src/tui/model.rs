@@ -1,0 +1,349 @@
+//! Everything the screen knows, as plain values. `update` alone changes it, `view` alone shows it. Text from
+//! the network is cleaned before it gets in here, and every list has its bound. Knows no terminal, no clock
+//! and no network.
+
+mod code;
+
+use crate::call::event::{CallState, EndReason, PathEvent, Side, StatsEvent};
+use crate::tui::input::TextInput;
+use crate::tui::theme::Look;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+pub use code::{Copied, CopyWhat, QrView, Share, ShownCode};
+
+/// Chat lines kept.
+pub const CHAT_LINES: usize = 100;
+/// Lines of progress kept.
+pub const PROGRESS_LINES: usize = 30;
+/// Characters of a chat message.
+pub const CHAT_LIMIT: usize = 500;
+/// Characters of a typed or pasted code: room for a whole session description.
+pub const CODE_LIMIT: usize = 64 * 1024;
+/// How long a warning stays on the screen.
+pub const NOTICE_LIFETIME: Duration = Duration::from_secs(20);
+/// How long hanging up may take before the screen closes all the same.
+pub const HANGUP_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Which part this end plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Made the code.
+    Offer,
+    /// Got the code.
+    Answer,
+    /// Both ends, on this machine.
+    Demo,
+}
+
+/// What fills the terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Screen {
+    /// `answer` was given no code and asks for it.
+    Prompt(TextInput),
+    /// The offer's code is out, or soon will be.
+    Waiting,
+    /// Someone answered the offer: let them in?
+    Consent,
+    /// On the way to being connected.
+    Joining,
+    /// Connected, or reconnecting.
+    Call,
+    /// Hanging up; the screen closes at the latest at this time.
+    Leaving(Duration),
+}
+
+/// What lies over the screen and takes the keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Layer {
+    /// Nothing.
+    None,
+    /// The keys, scrolled down by so many lines.
+    Help(u16),
+    /// Really hang up?
+    Quit,
+    /// The safety words, to be compared.
+    Words,
+    /// Typing a reply code.
+    Reply(TextInput),
+    /// Typing a message.
+    Chat(TextInput),
+}
+
+/// Which place the keys go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The prompt for a code.
+    Prompt,
+    /// The waiting screen.
+    Waiting,
+    /// The question whom to let in.
+    Consent,
+    /// On the way.
+    Joining,
+    /// In the call.
+    Call,
+    /// Hanging up.
+    Leaving,
+    /// Over any of them: the help.
+    Help,
+    /// The question whether to leave.
+    Quit,
+    /// The safety words.
+    Words,
+    /// A line being typed.
+    Typing,
+}
+
+/// One end's microphone and camera.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Devices {
+    /// Microphone off.
+    pub muted: bool,
+    /// Camera off.
+    pub video_off: bool,
+}
+
+/// The safety words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// Four words.
+    pub words: String,
+    /// A person said that they agree.
+    pub verified: bool,
+}
+
+/// One chat line, or a file's arrival.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChatLine {
+    /// Who wrote it.
+    pub from: Side,
+    /// One clean line.
+    pub text: String,
+    /// When it came.
+    pub at: Duration,
+}
+
+/// A file on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transfer {
+    /// Its clean name.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Bytes so far.
+    pub done: u64,
+}
+
+/// A warning or an error on the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Whether the call may not go on.
+    pub error: bool,
+    /// What happened.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+    /// When it came.
+    pub at: Duration,
+}
+
+/// Whose picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// The friend's.
+    Remote,
+    /// The own one.
+    Local,
+}
+
+/// What the pictures are called in the demo, where neither is "the friend's".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Titles {
+    /// Over the remote one.
+    pub remote: String,
+    /// Over the local one.
+    pub local: String,
+}
+
+/// What is shown in the call beside the friend's picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Panes {
+    /// The diagnostics.
+    pub diagnostics: bool,
+    /// The own picture.
+    pub own_picture: bool,
+}
+
+/// What was decided on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Let in whoever answered.
+    pub auto_accept: bool,
+    /// Codes may be copied.
+    pub clipboard: bool,
+}
+
+/// How the call ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Why.
+    pub reason: EndReason,
+    /// One sentence.
+    pub message: String,
+    /// What to do; may be empty.
+    pub help: String,
+    /// How long it was connected, if ever.
+    pub lasted: Option<Duration>,
+    /// Ctrl-C or a signal ended it.
+    pub interrupted: bool,
+}
+
+/// Everything the screen knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// This end's part.
+    pub role: Role,
+    /// What the terminal can show.
+    pub look: Look,
+    /// Columns and rows.
+    pub size: (u16, u16),
+    /// Time since the screen opened.
+    pub now: Duration,
+    /// What fills the terminal.
+    pub screen: Screen,
+    /// What lies over it.
+    pub layer: Layer,
+    /// What is shown in the call beside the friend's picture.
+    pub panes: Panes,
+    /// What was decided on the command line.
+    pub options: Options,
+    /// The code, once there is one.
+    pub code: Option<ShownCode>,
+    /// What was copied last, and what became of it.
+    pub copied: Option<(CopyWhat, Copied)>,
+    /// A code was handed to the call, which has not said anything to it yet.
+    pub checking: bool,
+    /// Where the call is.
+    pub state: CallState,
+    /// When it was connected first.
+    pub connected: Option<Duration>,
+    /// When it was lost last.
+    pub lost: Option<Duration>,
+    /// The friend's name.
+    pub name: Option<String>,
+    /// The friend's devices.
+    pub remote: Devices,
+    /// The own devices.
+    pub local: Devices,
+    /// How packets travel.
+    pub path: Option<PathEvent>,
+    /// The last second.
+    pub stats: Option<Box<StatsEvent>>,
+    /// The safety words.
+    pub words: Option<Words>,
+    /// The last chat lines.
+    pub chat: VecDeque<ChatLine>,
+    /// The file that moved last.
+    pub transfer: Option<Transfer>,
+    /// The last warning or error.
+    pub notice: Option<Shown>,
+    /// What was tried, oldest first.
+    pub progress: VecDeque<String>,
+    /// Size in pixels of the friend's picture, once there is one.
+    pub remote_picture: Option<(u32, u32)>,
+    /// Size in pixels of the own picture, once there is one.
+    pub local_picture: Option<(u32, u32)>,
+    /// The pictures' names, in the demo.
+    pub titles: Titles,
+    /// How it ended.
+    pub ended: Option<Ended>,
+}
+
+impl Model {
+    /// The model of a screen that has just opened.
+    pub fn new(role: Role, look: Look, size: (u16, u16)) -> Self {
+        Self {
+            role,
+            look,
+            size,
+            now: Duration::ZERO,
+            screen: match role {
+                Role::Offer => Screen::Waiting,
+                Role::Answer | Role::Demo => Screen::Joining,
+            },
+            layer: Layer::None,
+            panes: Panes { diagnostics: role == Role::Demo, own_picture: true },
+            options: Options { auto_accept: false, clipboard: true },
+            code: None,
+            copied: None,
+            checking: false,
+            state: CallState::Gathering,
+            connected: None,
+            lost: None,
+            name: None,
+            remote: Devices::default(),
+            local: Devices::default(),
+            path: None,
+            stats: None,
+            words: None,
+            chat: VecDeque::new(),
+            transfer: None,
+            notice: None,
+            progress: VecDeque::new(),
+            remote_picture: None,
+            local_picture: None,
+            titles: Titles { remote: "Alice sees".to_owned(), local: "Bob sees".to_owned() },
+            ended: None,
+        }
+    }
+
+    /// Where keys go.
+    pub fn place(&self) -> Place {
+        match (&self.layer, &self.screen) {
+            (_, Screen::Leaving(_)) => Place::Leaving,
+            (Layer::Help(_), _) => Place::Help,
+            (Layer::Quit, _) => Place::Quit,
+            (Layer::Words, _) => Place::Words,
+            (Layer::Reply(_) | Layer::Chat(_), _) => Place::Typing,
+            (Layer::None, Screen::Prompt(_)) => Place::Prompt,
+            (Layer::None, Screen::Waiting) => Place::Waiting,
+            (Layer::None, Screen::Consent) => Place::Consent,
+            (Layer::None, Screen::Joining) => Place::Joining,
+            (Layer::None, Screen::Call) => Place::Call,
+        }
+    }
+
+    /// The friend, as a sentence's subject.
+    pub fn friend(&self) -> &str {
+        self.name.as_deref().filter(|name| !name.is_empty()).unwrap_or("your friend")
+    }
+
+    /// The notice, while it is fresh; an error stays.
+    pub fn fresh_notice(&self) -> Option<&Shown> {
+        self.notice.as_ref().filter(|shown| shown.error || self.now < shown.at + NOTICE_LIFETIME)
+    }
+
+    /// What is left of the code's life.
+    pub fn expires_in(&self) -> Option<Duration> {
+        self.code.as_ref().map(|code| code.expires.saturating_sub(self.now))
+    }
+
+    /// Size in pixels of a picture that is to be drawn: there is one, and its camera is on.
+    pub fn picture(&self, which: Which) -> Option<(u32, u32)> {
+        match which {
+            Which::Remote => self.remote_picture.filter(|_| !self.remote.video_off),
+            Which::Local => self.local_picture.filter(|_| !self.local.video_off),
+        }
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.message)?;
+        if let Some(lasted) = self.lasted {
+            write!(f, " The call lasted {}.", crate::tui::text::clock(lasted))?;
+        }
+        if self.help.is_empty() { Ok(()) } else { write!(f, "\n  {}", self.help) }
+    }
+}

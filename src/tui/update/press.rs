@@ -1,0 +1,134 @@
+//! What keys do to the model. Which key means what stands in the table of `keys`.
+
+use super::{Effect, hand_in, leave};
+use crate::call::event::Command;
+use crate::tui::input::TextInput;
+use crate::tui::keys::{self, Action};
+use crate::tui::model::{CHAT_LIMIT, CODE_LIMIT, Copied, CopyWhat, Layer, Model, Role, Screen};
+use crossterm::event::{KeyEvent, KeyEventKind};
+
+/// Applies a key press: an action of the table, or a letter of the line being typed.
+pub(super) fn press(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
+    if key.kind == KeyEventKind::Release {
+        return Vec::new();
+    }
+    if let Some(action) = keys::action(model.place(), key) {
+        return act(model, action);
+    }
+    if let Some(input) = input(model) {
+        input.edit(key);
+    }
+    Vec::new()
+}
+
+/// An empty line for a message.
+pub(super) fn chat_input() -> TextInput {
+    TextInput::new(CHAT_LIMIT)
+}
+
+/// The line being typed.
+fn input(model: &mut Model) -> Option<&mut TextInput> {
+    match (&mut model.layer, &mut model.screen) {
+        (Layer::Reply(input) | Layer::Chat(input), _) | (Layer::None, Screen::Prompt(input)) => Some(input),
+        _ => None,
+    }
+}
+
+fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Mute => {
+            model.local.muted = !model.local.muted;
+            return vec![Effect::Command(Command::Mute(model.local.muted))];
+        }
+        Action::Camera => {
+            model.local.video_off = !model.local.video_off;
+            return vec![Effect::Command(Command::Video(!model.local.video_off))];
+        }
+        Action::OwnPicture => model.panes.own_picture = !model.panes.own_picture,
+        Action::Diagnostics => model.panes.diagnostics = !model.panes.diagnostics,
+        Action::Words => model.layer = Layer::Words,
+        Action::Verify => return verify(model),
+        Action::Chat if model.role != Role::Demo => model.layer = Layer::Chat(chat_input()),
+        Action::Chat => {}
+        Action::CopyInvitation => return copy(model, CopyWhat::Invitation),
+        Action::CopyCode => return copy(model, CopyWhat::Code),
+        Action::Reply => model.layer = Layer::Reply(TextInput::new(CODE_LIMIT)),
+        Action::Accept => return consent(model, Command::Accept),
+        Action::Refuse => return consent(model, Command::Refuse),
+        Action::Submit => return submit(model),
+        Action::Close => close(model),
+        Action::Help => model.layer = Layer::Help(0),
+        Action::Up => scroll(model, -1),
+        Action::Down => scroll(model, 1),
+        Action::Quit => model.layer = Layer::Quit,
+        Action::Leave => return leave(model, false),
+        Action::Interrupt => return interrupt(model),
+        Action::Suspend => return vec![Effect::Suspend],
+        Action::Redraw => return vec![Effect::Redraw],
+    }
+    Vec::new()
+}
+
+fn verify(model: &mut Model) -> Vec<Effect> {
+    model.layer = Layer::None;
+    let Some(words) = &mut model.words else { return Vec::new() };
+    words.verified = true;
+    vec![Effect::Command(Command::Verify)]
+}
+
+fn consent(model: &mut Model, decision: Command) -> Vec<Effect> {
+    model.screen = if decision == Command::Accept { Screen::Joining } else { Screen::Waiting };
+    vec![Effect::Command(decision)]
+}
+
+fn copy(model: &mut Model, what: CopyWhat) -> Vec<Effect> {
+    let Some(code) = &model.code else { return Vec::new() };
+    if !model.options.clipboard {
+        model.copied = Some((what, Copied::Off));
+        return Vec::new();
+    }
+    let text = match what {
+        CopyWhat::Invitation => &code.invitation,
+        CopyWhat::Code => &code.code,
+    };
+    vec![Effect::Copy(what, text.clone())]
+}
+
+fn submit(model: &mut Model) -> Vec<Effect> {
+    let text = input(model).map(|input| input.text().trim().to_owned()).unwrap_or_default();
+    let layer = std::mem::replace(&mut model.layer, Layer::None);
+    match (layer, text.is_empty()) {
+        (_, true) => Vec::new(),
+        (Layer::Chat(_), false) => vec![Effect::Command(Command::Say(text))],
+        (_, false) => hand_in(model, text),
+    }
+}
+
+/// Esc closes one thing at a time, the topmost first.
+fn close(model: &mut Model) {
+    if model.layer != Layer::None {
+        model.layer = Layer::None;
+    } else if model.panes.diagnostics {
+        model.panes.diagnostics = false;
+    } else if let Screen::Prompt(input) = &mut model.screen {
+        input.take();
+    }
+}
+
+fn scroll(model: &mut Model, lines: i16) {
+    if let Layer::Help(top) = &mut model.layer {
+        *top = top.saturating_add_signed(lines).min(keys::TABLE.len() as u16);
+    }
+}
+
+/// Ctrl-C asks before it ends a call, not before there is one to lose, and never twice.
+fn interrupt(model: &mut Model) -> Vec<Effect> {
+    match (&model.layer, &model.screen) {
+        (_, Screen::Leaving(_)) => vec![Effect::Leave],
+        (Layer::Quit, _) | (_, Screen::Prompt(_)) => leave(model, true),
+        _ => {
+            model.layer = Layer::Quit;
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The status line's words: path, round trip, loss, jitter, bitrates, devices. What doesn't fit is left out,
+//! the least important first.
+
+use super::style;
+use crate::call::event::{PathEvent, PathKind, Protocol};
+use crate::tui::model::{Model, Role};
+use crate::tui::text;
+use crate::tui::theme::Tone;
+use ratatui::text::{Line, Span};
+
+/// Between two facts.
+const GAP: &str = " · ";
+
+/// What the path is, in a few words.
+pub(super) fn path_text(model: &Model) -> String {
+    model.path.as_ref().map_or_else(|| "not known yet".to_owned(), describe)
+}
+
+fn describe(path: &PathEvent) -> String {
+    let protocol = match path.protocol {
+        Protocol::Udp => "",
+        Protocol::Tcp => "/TCP",
+        Protocol::Tls => "/TLS",
+    };
+    match path.kind {
+        PathKind::Relay => format!("relay{protocol}"),
+        kind => format!("direct ({})", kind_text(kind)),
+    }
+}
+
+/// A candidate's kind as ICE calls it.
+pub(super) fn kind_text(kind: PathKind) -> &'static str {
+    match kind {
+        PathKind::Host => "host",
+        PathKind::Prflx => "prflx",
+        PathKind::Srflx => "srflx",
+        PathKind::Relay => "relay",
+    }
+}
+
+/// The network's half of the status, the most important first.
+pub(super) fn network(model: &Model, columns: usize) -> Line<'static> {
+    let mut facts = Vec::new();
+    match model.lost {
+        Some(since) => {
+            let lost = text::clock(model.now.saturating_sub(since));
+            facts.push((format!("connection lost {lost} ago, looking for another path"), Tone::Bad));
+        }
+        None => facts.push((path_text(model), Tone::Plain)),
+    }
+    if let Some(stats) = &model.stats {
+        let loss = stats.received.loss.max(stats.sent.loss);
+        let loss_tone = if loss >= 0.05 {
+            Tone::Bad
+        } else if loss >= 0.01 {
+            Tone::Warn
+        } else {
+            Tone::Plain
+        };
+        facts.extend(
+            stats
+                .rtt_ms
+                .map(|rtt| (format!("RTT {rtt:.0} ms"), if rtt > 300.0 { Tone::Warn } else { Tone::Plain })),
+        );
+        facts.push((format!("loss {}", text::percent(loss)), loss_tone));
+        let (down, up) = (&stats.received, &stats.sent);
+        let (down, up) = (down.audio_kbps + down.video_kbps, up.audio_kbps + up.video_kbps);
+        facts.push((format!("↓{down} ↑{up} kbit/s"), Tone::Plain));
+        facts.extend(stats.jitter_ms.map(|jitter| (format!("jitter {jitter:.0} ms"), Tone::Plain)));
+    }
+    if let Some(since) = model.connected {
+        facts.push((text::clock(model.now.saturating_sub(since)), Tone::Dim));
+    }
+    join(model, columns, facts)
+}
+
+/// The people's half: who, whose microphone and camera are off, whether the words were compared.
+pub(super) fn people(model: &Model, columns: usize) -> Line<'static> {
+    let mut facts = Vec::new();
+    if model.local.muted {
+        facts.push(("YOU ARE MUTED".to_owned(), Tone::Warn));
+    }
+    if model.local.video_off {
+        facts.push(("your camera is off".to_owned(), Tone::Warn));
+    }
+    let friend = if model.role == Role::Demo { "a call of two ends on this machine" } else { model.friend() };
+    facts.push((text::clip(friend, columns / 2), Tone::Title));
+    if model.remote.muted {
+        facts.push(("muted".to_owned(), Tone::Warn));
+    }
+    if model.remote.video_off {
+        facts.push(("camera off".to_owned(), Tone::Warn));
+    }
+    if let Some(words) = model.words.as_ref().filter(|_| model.role != Role::Demo) {
+        facts.push(if words.verified {
+            ("✓ verified".to_owned(), Tone::Good)
+        } else {
+            ("w: compare the words".to_owned(), Tone::Dim)
+        });
+    }
+    if let Some(transfer) = &model.transfer {
+        let share = transfer.done as f32 / transfer.bytes.max(1) as f32;
+        facts.push((
+            format!("{} {} of {}", transfer.name, text::percent(share), text::bytes(transfer.bytes)),
+            Tone::Plain,
+        ));
+    }
+    join(model, columns, facts)
+}
+
+/// As many facts as fit.
+fn join(model: &Model, columns: usize, facts: Vec<(String, Tone)>) -> Line<'static> {
+    let mut spans = vec![Span::raw(" ")];
+    let mut used = 1;
+    for (index, (fact, tone)) in facts.into_iter().enumerate() {
+        let gap = if index == 0 { "" } else { GAP };
+        let width = text::width(&fact) + text::width(gap);
+        if used + width > columns && index > 0 {
+            break;
+        }
+        used += width;
+        spans.push(Span::styled(gap, style(model, Tone::Dim)));
+        spans.push(Span::styled(text::clip(&fact, columns), style(model, tone)));
+    }
+    Line::from(spans)
+}

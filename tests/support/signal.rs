@@ -1,0 +1,96 @@
+//! Test signals and what they measure like. Knows no codec and no device.
+
+use std::f64::consts::TAU;
+use std::path::Path;
+
+/// Something like speech at 48 kHz: a voiced buzz through moving formants, in syllables.
+pub(crate) fn speech(seconds: u32) -> Vec<f32> {
+    speech_at(seconds, 48_000)
+}
+
+/// The same at another rate.
+pub(crate) fn speech_at(seconds: u32, rate: u32) -> Vec<f32> {
+    let mut phase = 0.0;
+    (0..rate * seconds)
+        .map(|n| {
+            let t = f64::from(n) / f64::from(rate);
+            phase += (140.0 + 25.0 * (t * 3.0).sin()) / f64::from(rate);
+            let syllable = (0.5 - 0.5 * (t * 25.0).cos()).powi(2);
+            let formant = 6.0 + 4.0 * (t * 7.0).sin();
+            let buzz: f64 = (1..24)
+                .map(|k| {
+                    let k = f64::from(k);
+                    (phase * k * TAU).sin() / (1.0 + (k - formant).powi(2) / 8.0)
+                })
+                .sum();
+            (0.08 * syllable * buzz) as f32
+        })
+        .collect()
+}
+
+/// Writes mono s16.
+pub(crate) fn write_wav(path: &Path, rate: u32, samples: &[f32]) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: rate,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    for sample in samples {
+        writer.write_sample((sample * 32_767.0) as i16).unwrap();
+    }
+    writer.finalize().unwrap();
+}
+
+/// Root mean square.
+pub(crate) fn rms(samples: &[f32]) -> f32 {
+    (samples.iter().map(|s| s * s).sum::<f32>() / samples.len().max(1) as f32).sqrt()
+}
+
+/// The frequency of a tone at 48 kHz, by its rising zero crossings.
+pub(crate) fn frequency(samples: &[f32]) -> f64 {
+    let crossings: Vec<f64> = samples
+        .windows(2)
+        .enumerate()
+        .filter(|(_, w)| w[0] < 0.0 && w[1] >= 0.0)
+        .map(|(n, w)| n as f64 + f64::from(w[0] / (w[0] - w[1])))
+        .collect();
+    match (crossings.first(), crossings.last()) {
+        (Some(first), Some(last)) if last > first => (crossings.len() - 1) as f64 * 48_000.0 / (last - first),
+        _ => 0.0,
+    }
+}
+
+/// The best normalised correlation of `sent` within `heard` delayed by 0 to `max_lag` samples, and that
+/// delay: coarse over the envelope of every eighth sample, then fine.
+fn best_correlation(sent: &[f32], heard: &[f32], max_lag: usize) -> (f32, usize) {
+    let at = |lag: usize, step: usize| -> f32 {
+        let (mut ab, mut aa, mut bb) = (0.0, 0.0, 1e-9);
+        for (a, b) in sent.iter().zip(heard.iter().skip(lag)).step_by(step) {
+            (ab, aa, bb) = (ab + a * b, aa + a * a, bb + b * b);
+        }
+        ab / (aa * bb).sqrt()
+    };
+    let best = |lags: &mut dyn Iterator<Item = usize>, step: usize| {
+        lags.map(|lag| (at(lag, step), lag)).fold((f32::MIN, 0), |a, b| if b.0 > a.0 { b } else { a })
+    };
+    let coarse = best(&mut (0..max_lag).step_by(4), 61).1;
+    best(&mut (coarse.saturating_sub(40)..coarse + 40), 1)
+}
+
+/// The median over whole seconds of their best correlation: one shift of the delay spoils one second. And
+/// the delay of the middle one, samples.
+pub(crate) fn correlation_by_second(sent: &[f32], heard: &[f32], max_lag: usize) -> (f32, usize) {
+    let mut seconds: Vec<(f32, usize)> = sent
+        .chunks_exact(48_000)
+        .enumerate()
+        .skip(1)
+        .filter_map(|(n, second)| {
+            let rest = heard.get(n * 48_000..)?;
+            (rest.len() >= second.len() + max_lag).then(|| best_correlation(second, rest, max_lag))
+        })
+        .collect();
+    seconds.sort_by(|a, b| a.0.total_cmp(&b.0));
+    seconds.get(seconds.len() / 2).copied().unwrap_or_default()
+}
