@@ -3,7 +3,7 @@
 
 mod support;
 
-use p2pcall::call::channel::{Message, Talk};
+use p2pcall::call::channel::{DescriptionKind, Message, Talk};
 use p2pcall::code::OfferCode;
 use p2pcall::code::facts::{Offer, Secret};
 use p2pcall_relay::stun::{Builder, Class, Key, Method, Seal, TransactionId, attr};
@@ -270,7 +270,6 @@ fn hostilities() -> Vec<Vec<u8>> {
         vec![1; 33],
         text("{\"type\":\"seen\",\"address\":\"[::ffff:0:0%\u{1b}]:1\"}"),
         text("{\"type\":\"sas_commit\",\"digest\":\"00\"}"),
-        text("{\"type\":\"description\",\"kind\":\"answer\",\"sdp\":\"v=0\\r\\n\"}"),
         text("{\"type\":\"hello\",\"name\":\"another\",\"candidates\":[]}"),
         text("{\"type\":\"accepted\"}"),
         text("{\"type\":\"devices\",\"muted\":true,\"video_off\":true}"),
@@ -302,7 +301,7 @@ fn is_clean(text: &str) -> bool {
 #[test]
 fn hostile_messages_of_an_authenticated_friend_come_out_harmless_in_json() {
     let (mut alice, code) = offer(&BOUND);
-    let (_runtime, _stranger) = be_hostile(&code);
+    let (runtime, stranger) = be_hostile(&code);
     alice.wait_for("last word", SOON, |event| event["text"] == "the last word");
     for event in &alice.events {
         let mut strings = vec![event.clone()];
@@ -318,8 +317,13 @@ fn hostile_messages_of_an_authenticated_friend_come_out_harmless_in_json() {
         }
     }
     assert_eq!(alice.of_kind("state").filter(|state| state["state"] == "answered").count(), 1);
-    alice.type_line("/hangup");
-    assert_eq!(alice.exit(SOON), 0);
+    // Somebody else's certificate in mid-call ends it.
+    let replaced =
+        Talk::Description { kind: DescriptionKind::Offer, sdp: "v=0\r\na=fingerprint:sha-256 00\r\n".into() };
+    runtime.block_on(stranger.send(&Message::Talk(replaced).encode()));
+    let ended = alice.wait_for_state("ended", SOON);
+    assert!(ended["message"].as_str().expect("words").contains("another certificate"), "{ended}");
+    assert_eq!(alice.exit(SOON), 1);
 }
 
 #[test]

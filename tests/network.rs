@@ -127,7 +127,7 @@ fn bridges_with_the_same_address_at_both_ends_are_not_told() {
     for machine in ["alice", "bob"] {
         lab.run(
             machine,
-            "ip link add docker0 type bridge && ip addr add 172.17.0.1/16 dev docker0 && ip link set docker0 up &&
+            "ip link add docker0 type bridge && ip addr add 172.17.0.1/16 dev docker0 && ip link set dev docker0 up &&
              ip link add veth1 type veth peer name veth2 && ip link set veth1 master docker0 &&
              ip link set veth1 up && ip link set veth2 up",
         );
@@ -145,7 +145,12 @@ fn a_firewall_before_the_offerer_is_opened_by_the_reply() {
     lab.cable("alice:eth0=198.51.100.1/24", "bob:eth0=198.51.100.2/24");
     lab.rules(
         "alice",
-        "table inet wall { chain here { type filter hook input priority 0; iifname eth0 meta l4proto udp ct state new drop; } }",
+        "table inet wall {
+           chain here {
+             type filter hook input priority 0;
+             iifname eth0 meta l4proto udp ct state new drop;
+           }
+         }",
     );
     let mut ends = Ends::begin(&lab, ALONE);
     ends.carry_the_reply("firewall");
@@ -239,8 +244,8 @@ fn not_one_packet_leaves_but_to_the_friend() {
     lab.cable("bob:eth0=10.9.0.3/24", "router:b=169.254.0.2/32");
     lab.run(
         "router",
-        "ip link add lan type bridge && ip addr add 10.9.0.1/24 dev lan && ip link set lan up &&
-         ip link set a master lan && ip link set b master lan",
+        "ip link add lan type bridge && ip addr add 10.9.0.1/24 dev lan && ip link set dev lan up &&
+         ip link set dev a master lan && ip link set dev b master lan",
     );
     let friends = [("alice", "10.9.0.3"), ("bob", "10.9.0.2")];
     for (machine, friend) in friends {
@@ -249,10 +254,10 @@ fn not_one_packet_leaves_but_to_the_friend() {
             machine,
             &format!(
                 "table inet seen {{
-                   counter friend {{ }}
-                   counter others {{ }}
-                   counter names {{ }}
-                   chain out {{
+                   counter friend {{ packets 0 bytes 0; }}
+                   counter others {{ packets 0 bytes 0; }}
+                   counter names {{ packets 0 bytes 0; }}
+                   chain outwards {{
                      type filter hook output priority 0;
                      oifname lo meta l4proto {{ tcp, udp }} th dport {{ 53, 5353 }} counter name names;
                      oifname != lo meta l4proto {{ tcp, udp }} ip daddr {friend} counter name friend accept;

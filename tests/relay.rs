@@ -181,6 +181,7 @@ fn servers_that_say_nothing_hold_an_offer_up_for_less_than_three_seconds() {
         }
         let mut bob = start(&["answer", &code], options);
         bob.wait_for_state("connected", SOON);
+        alice.wait_for_state("connected", SOON);
         hang_up(alice, bob);
     }
     let message = refused(start(&["offer"], &["--relay-only", "--relay", &link]));

@@ -31,7 +31,12 @@ impl Coturn {
     }
 
     /// Behind a command that runs it, such as `ip netns exec NAME`.
-    pub(crate) fn start_in(before: &[&str], address: IpAddr, ports: (u16, u16), extra: &[&str]) -> Option<Self> {
+    pub(crate) fn start_in(
+        before: &[&str],
+        address: IpAddr,
+        ports: (u16, u16),
+        extra: &[&str],
+    ) -> Option<Self> {
         if Command::new("turnserver").arg("--version").output().is_err() {
             println!("SKIPPED: turnserver (package coturn) is not installed");
             return None;

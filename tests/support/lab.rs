@@ -70,7 +70,7 @@ impl Lab {
             self.run(machine, &format!("ip addr add {address} dev {interface} {sure}"));
         }
         for (machine, interface, _) in ends {
-            self.run(machine, &format!("ip link set {interface} up"));
+            self.run(machine, &format!("ip link set dev {interface} up"));
         }
     }
 
@@ -87,10 +87,21 @@ impl Lab {
         self.rules(
             machine,
             &format!(
-                "table ip nat {{ chain out {{ type nat hook postrouting priority 100; oifname {wan} {how}; }} }}
+                "table ip nat {{
+                   chain outwards {{
+                     type nat hook postrouting priority 100;
+                     oifname {wan} {how};
+                   }}
+                 }}
                  table ip wall {{
-                   chain here {{ type filter hook input priority 0; iifname {wan} ct state new drop; }}
-                   chain through {{ type filter hook forward priority 0; iifname {wan} ct state new drop; }}
+                   chain here {{
+                     type filter hook input priority 0;
+                     iifname {wan} ct state new drop;
+                   }}
+                   chain through {{
+                     type filter hook forward priority 0;
+                     iifname {wan} ct state new drop;
+                   }}
                  }}"
             ),
         );
@@ -98,7 +109,7 @@ impl Lab {
 
     /// Adds rules of nftables.
     pub(crate) fn rules(&self, machine: &str, rules: &str) {
-        self.run(machine, &format!("nft '{}'", rules.replace('\n', " ")));
+        self.run(machine, &format!("nft -f - <<'RULES'\n{rules}\nRULES"));
     }
 
     /// What stands before a command that runs there.
