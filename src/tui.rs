@@ -91,8 +91,10 @@ pub async fn run(setup: TuiSetup) -> Result<Ended, Failure> {
 
 /// The screen is closed: its last words go where the shell's prompt will be.
 fn farewell(ended: &Ended) {
-    // A terminal that went away hears nothing.
-    let _ = writeln!(io::stdout(), "{ended}");
+    if guard::is_listening() {
+        // A terminal that went away since hears nothing.
+        let _ = writeln!(io::stdout(), "{ended}");
+    }
 }
 
 async fn open(mut setup: TuiSetup) -> io::Result<Ended> {

@@ -2,7 +2,6 @@
 //! sinks of a PulseAudio server of our own.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::disallowed_methods,
     clippy::print_stdout,
     reason = "a test fails by panicking, runs in real time, and prints what it measures"
@@ -385,6 +384,19 @@ mod devices {
                 assert_eq!(failure.exit, Exit::NoDevice);
                 assert!(failure.help.contains("Test-"), "{failure}");
             }
+        });
+    }
+
+    #[test]
+    fn looking_for_a_device_again_and_again_leaves_no_threads_behind() {
+        in_own_process("devices::looking_for_a_device_again_and_again_leaves_no_threads_behind", |_pulse| {
+            let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
+            assert_eq!(devices().audio_in.len(), 1);
+            let before = threads();
+            for _ in 0..20 {
+                assert_eq!(devices().audio_in.len(), 1);
+            }
+            assert!(threads() <= before + 1, "{before} threads became {}", threads());
         });
     }
 

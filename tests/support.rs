@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -9,6 +11,7 @@
 )]
 
 pub(crate) mod coturn;
+pub(crate) mod film;
 #[cfg(target_os = "linux")]
 pub(crate) mod lab;
 pub(crate) mod process;

@@ -42,6 +42,17 @@ pub(crate) enum Command {
         #[command(flatten)]
         options: Box<Options>,
     },
+    /// Test a relay from this machine: every transport, login, an echo through it
+    Check {
+        /// The relay's link; without it, the relay of this machine
+        link: Option<String>,
+        /// One JSON object instead of text
+        #[arg(long)]
+        json: bool,
+        /// Options of `serve`.
+        #[command(flatten)]
+        options: Box<Options>,
+    },
     /// Print the manual page
     Man,
     /// Print completions for a shell

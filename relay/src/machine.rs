@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::config::Machine;
-use crate::net::unpredictable;
 use crate::server::PeerRules;
 use crate::stun::{Builder, Class, Message, Method, Seal, TransactionId, attr};
 
@@ -69,7 +68,7 @@ async fn ask(local: IpAddr) -> Option<IpAddr> {
 }
 
 async fn ask_once(socket: &tokio::net::UdpSocket, server: SocketAddr) -> Option<IpAddr> {
-    let id = TransactionId(unpredictable()?);
+    let id = TransactionId(crate::random_bytes()?);
     let mut buffer = [0; 64];
     let request = Builder::new(&mut buffer, Class::Request, Method::BINDING, id).finish(Seal::NONE).ok()?;
     socket.send_to(request, server).await.ok()?;

@@ -122,7 +122,8 @@ pub struct Relay {
 impl Relay {
     /// Binds everything and begins to serve. Has to be called on a tokio runtime.
     pub fn start(mut plan: Plan) -> Result<Self, StartError> {
-        let seed: Seed = unpredictable().ok_or_else(|| io::Error::other("no random numbers"))?;
+        socket::allow_many();
+        let seed: Seed = crate::random_bytes().ok_or_else(|| io::Error::other("no random numbers"))?;
         let threads = plan.batched_threads()?;
         let mut sockets = bind_listeners(&mut plan.settings, threads.max(1))?;
         let tcp = bind_streams("tcp", &plan.tcp)?;
@@ -293,11 +294,4 @@ fn bind_streams(
 pub(crate) fn now() -> Now {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     Now { monotonic: Instant::now(), unix }
-}
-
-/// Bytes from the operating system's generator; `None` if it has none to give.
-pub(crate) fn unpredictable<const N: usize>() -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).ok()?;
-    Some(bytes)
 }

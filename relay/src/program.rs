@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
+use crate::check::{self, Step};
 use crate::cli::{Cli, Command, Options};
 use crate::config::{self, BadOption};
-use crate::link::Login;
+use crate::link::{BadLink, Link, Login};
 use crate::net::{StartError, now};
 use crate::owner::Reach;
 use crate::serve;
@@ -78,6 +79,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Serve(options) => block_on(&options, serve::serve(options.as_ref().clone()))?,
         Command::Link(options) => block_on(&options, link(&options))?,
         Command::Credentials { ttl, name, options } => credentials(&ttl, name.as_deref(), &options)?,
+        Command::Check { link, json, options } => return block_on(&options, check(link, json, &options)),
         Command::Man => clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "p2pcall-relay", &mut std::io::stdout());
@@ -152,4 +154,36 @@ fn credentials(ttl: &str, name: Option<&str>, typed: &Options) -> Result<(), Fai
     let mut out = std::io::stdout().lock();
     writeln!(out, "user {}\npassword {}", credential.user, credential.password)?;
     Ok(())
+}
+
+/// Tests the relay of the link, or this machine's own.
+async fn check(link: Option<String>, json: bool, typed: &Options) -> Result<ExitCode, Failure> {
+    let link: Link = if let Some(link) = link {
+        link.parse().map_err(|error: BadLink| Failure::usage(error.to_string()))?
+    } else {
+        let options = read_options(typed)?;
+        let state = State::open(options.state_dir.as_deref())?;
+        let (_, login, _) = serve::credentials(&options, &state)?;
+        let links = reach(&options).await?.links(&login, None);
+        links.into_iter().next().ok_or_else(|| Failure::run("this relay listens nowhere".to_owned()))?
+    };
+    let mut out = std::io::stdout();
+    let report = check::run(&link, now().unix, |step| {
+        if !json {
+            // Whoever closed standard output does not want to read this.
+            let _ = writeln!(out, "{step}");
+        }
+    })
+    .await;
+    let mut out = std::io::stdout().lock();
+    if json {
+        let step = |step: &Step| serde_json::json!({ "name": step.name.as_str(), "ok": step.ok, "ms": step.ms, "text": step.text });
+        let steps: Vec<_> = report.steps.iter().map(step).collect();
+        let (loss, jitter, outside) = (report.loss, report.jitter_ms, report.outside);
+        let object = serde_json::json!({ "v": 1, "steps": steps, "loss": loss, "jitter_ms": jitter, "outside": outside });
+        writeln!(out, "{object}")?;
+    } else {
+        writeln!(out, "{}", report.summary())?;
+    }
+    Ok(if report.works() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::net::unpredictable;
 use crate::secret_file;
 
 /// The state directory.
@@ -44,7 +43,8 @@ impl State {
                 Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())))
             }
             _ => {
-                let bytes: [u8; 18] = unpredictable().ok_or_else(|| io::Error::other("no random numbers"))?;
+                let bytes: [u8; 18] =
+                    crate::random_bytes().ok_or_else(|| io::Error::other("no random numbers"))?;
                 let secret = URL_SAFE_NO_PAD.encode(bytes);
                 secret_file::write(&path, format!("{secret}\n").as_bytes())?;
                 Ok((secret, true))

@@ -12,6 +12,7 @@ use crate::error::{Exit, Failure};
 use crate::media::quiet;
 use cpal::traits::{DeviceTrait, HostTrait};
 use serde::Serialize;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The two kinds of device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,13 +108,13 @@ pub struct Found {
 }
 
 /// The sound system that a device was found in, to ask whether it is still there.
-pub struct System(cpal::Host);
+pub struct System(Arc<cpal::Host>);
 
 impl System {
     /// Whether a device is still there, where the system would not say so by itself: PulseAudio silently moves
     /// the stream of a device that has gone to another one, be it a speaker's monitor.
     pub fn has(&self, found: &Found) -> bool {
-        if self.0.id().name() != "PulseAudio" {
+        if !is_pulse(&self.0) {
             return true;
         }
         let Ok(mut devices) = self.0.devices() else { return false };
@@ -166,9 +167,27 @@ pub fn find(kind: DeviceKind, wanted: Option<&str>) -> Result<(System, Found), D
     Ok((System(host), found))
 }
 
+/// The one connection to PulseAudio. Each one that is made costs a thread and one of the server's 64 places
+/// until the server ends, whether it is used or not.
+static PULSE: Mutex<Option<Arc<cpal::Host>>> = Mutex::new(None);
+
 /// The first sound system that answers, in cpal's order: PulseAudio before ALSA on Linux.
-fn host() -> Option<cpal::Host> {
-    cpal::available_hosts().into_iter().find_map(|id| cpal::host_from_id(id).ok())
+fn host() -> Option<Arc<cpal::Host>> {
+    let mut pulse = PULSE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(host) = pulse.as_ref().filter(|host| host.devices().is_ok()) {
+        return Some(Arc::clone(host));
+    }
+    *pulse = None;
+    let host =
+        cpal::available_hosts().into_iter().find_map(|id| cpal::host_from_id(id).ok()).map(Arc::new)?;
+    if is_pulse(&host) {
+        *pulse = Some(Arc::clone(&host));
+    }
+    Some(host)
+}
+
+fn is_pulse(host: &cpal::Host) -> bool {
+    host.id().name() == "PulseAudio"
 }
 
 fn list(host: &cpal::Host, kind: DeviceKind) -> Vec<Found> {

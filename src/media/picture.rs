@@ -229,8 +229,7 @@ pub fn check(choice: &VideoChoice) -> Result<(), Failure> {
             if cameras.iter().any(|camera| camera.index == *wanted) {
                 return Ok(());
             }
-            let choices =
-                cameras.into_iter().map(|camera| format!("{} ({})", camera.index, camera.name)).collect();
+            let choices = cameras.into_iter().map(|camera| camera.to_string()).collect();
             Err(failure(&SourceError::NoCamera { index: *wanted, choices }))
         }
         VideoChoice::File(path) => std::fs::File::open(path).map(drop).map_err(|error| {

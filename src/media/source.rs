@@ -111,6 +111,12 @@ pub struct CameraName {
     pub name: String,
 }
 
+impl std::fmt::Display for CameraName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.index, self.name)
+    }
+}
+
 /// The cameras of this machine; empty when there are none or this build can't use them.
 pub fn cameras() -> Vec<CameraName> {
     #[cfg(feature = "camera")]

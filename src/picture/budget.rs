@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(budget.left(), 0);
         budget.fill(Duration::from_millis(100));
         assert_eq!(budget.left(), 10_000);
-        budget.fill(Duration::from_secs(3600));
+        budget.fill(Duration::from_hours(1));
         assert_eq!(budget.left(), 25_000);
     }
 

@@ -92,8 +92,8 @@ impl ColorDepth {
     pub(super) fn dither(self) -> i32 {
         match self {
             Self::True => 0,
-            Self::Indexed => 16,
-            Self::Ansi => 40,
+            Self::Indexed => 8,
+            Self::Ansi => 20,
             Self::Never => 120,
         }
     }

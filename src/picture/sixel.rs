@@ -175,7 +175,7 @@ mod tests {
             View { area: cells, placed: cells, holes: &[], cell: CellSize::default(), mirrored: false };
         assert_eq!(Sixel::size(&view, 1e9), (160, 160));
         assert_eq!(Sixel::size(&view, 6400.0), (80, 80));
-        let pixels = [[255; 3]; 80 * 80];
+        let pixels = vec![[255; 3]; 80 * 80];
         let tile = Tile { cells, x: 0, y: 0, width: 80, height: 80 };
         let mut out = Vec::new();
         Sixel::write(&mut out, &Image { width: 80, height: 80, pixels: &pixels }, &[tile], &view, false);

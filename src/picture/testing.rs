@@ -21,16 +21,18 @@ impl Picture {
         let plane = |index: usize, step: usize| {
             let rows = (0..height).step_by(step);
             rows.flat_map(|y| (0..width).step_by(step).map(move |x| (x, y)))
-                .map(|(x, y)| pixel(x, y)[index])
+                .map(|(x, y)| pixel(x, y).get(index).copied().unwrap_or_default())
                 .collect()
         };
         Self { width, height, planes: [plane(0, 1), plane(1, 2), plane(2, 2)] }
     }
 
-    /// A frame of 640 × 360 of the talking head: `time` in seconds, `noise` as the standard deviation of the
+    /// A frame of the talking head, 16:9: `time` in seconds, `noise` as the standard deviation of the
     /// luma's noise. A quarter of it is in the chroma, which cameras and codecs smooth. The bookshelf and the lamp stand still, the head does not.
-    pub(super) fn talking_head(time: f32, noise: f32) -> Self {
-        let mut picture = Self::new(640, 360, |x, y| head_or_room(x as f32, y as f32, time));
+    pub(super) fn talking_head(width: usize, time: f32, noise: f32) -> Self {
+        let scale = 640.0 / width as f32;
+        let pixel = |x: usize, y: usize| head_or_room(x as f32 * scale, y as f32 * scale, time);
+        let mut picture = Self::new(width, width * 9 / 16, pixel);
         let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ u64::from(time.to_bits()));
         for (plane, strength) in picture.planes.iter_mut().zip([noise, noise / 4.0, noise / 4.0]) {
             for sample in plane {
@@ -74,7 +76,7 @@ fn head_or_room(x: f32, y: f32, time: f32) -> [u8; 3] {
         // A checked shirt, which sways less than the head.
         let (column, row) =
             (((dx + 0.7 * sway) / 14.0).floor() as i32, ((dy + 0.7 * nod) / 14.0).floor() as i32);
-        [if column + row & 1 == 0 { 92 } else { 118 }, 148, 112]
+        [if (column + row) & 1 == 0 { 92 } else { 118 }, 148, 112]
     } else {
         room(x, y)
     }

@@ -6,6 +6,7 @@ use rustix::fd::OwnedFd;
 use std::cell::Cell;
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What has to be given back; `None` while the terminal is its owner's.
 static HELD: Mutex<Option<Held>> = Mutex::new(None);
+/// The terminal took no farewell: it is gone, or reads nothing.
+static STUCK: AtomicBool = AtomicBool::new(false);
 /// Whoever writes to the terminal holds this.
 static OUTPUT: Mutex<()> = Mutex::new(());
 
@@ -111,11 +114,16 @@ pub fn write_frame(bytes: &[u8]) -> io::Result<()> {
     if lock(&HELD).is_none() { Ok(()) } else { write_all(bytes) }
 }
 
+/// Whether the terminal still took what it was told when it was given back: else whoever writes waits for ever.
+pub fn is_listening() -> bool {
+    !STUCK.load(Ordering::Relaxed)
+}
+
 /// Gives the terminal back, once.
 fn restore() {
     let Some(held) = lock(&HELD).take() else { return };
-    // Errors here have nobody left to be told to: the terminal is gone.
-    let _ = write(LEAVE);
+    STUCK.store(write(LEAVE).is_err(), Ordering::Relaxed);
+    // Errors from here on have nobody left to be told to: the terminal is gone.
     let _ = crossterm::terminal::disable_raw_mode();
     if let Some(stderr) = held.stderr {
         let _ = rustix::stdio::dup2_stderr(stderr);

@@ -2,11 +2,15 @@
 //! the network is cleaned before it gets in here, and every list has its bound. Knows no terminal, no clock
 //! and no network.
 
-use crate::call::event::{CallState, CodeKind, EndReason, PathEvent, Side, StatsEvent};
+mod code;
+
+use crate::call::event::{CallState, EndReason, PathEvent, Side, StatsEvent};
 use crate::tui::input::TextInput;
 use crate::tui::theme::Look;
 use std::collections::VecDeque;
 use std::time::Duration;
+
+pub use code::{Copied, CopyWhat, QrView, Share, ShownCode};
 
 /// Chat lines kept.
 pub const CHAT_LINES: usize = 100;
@@ -89,63 +93,6 @@ pub enum Place {
     Words,
     /// A line being typed.
     Typing,
-}
-
-/// A code as shown, and what is copied and drawn of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShownCode {
-    /// Offer or reply.
-    pub kind: CodeKind,
-    /// The text.
-    pub code: String,
-    /// One line of words with the command in it: what `c` copies.
-    pub invitation: String,
-    /// Its QR, where there is one.
-    pub qr: Option<QrView>,
-    /// When it stops working.
-    pub expires: Duration,
-    /// Offers: whether a reply code will have to come back; `None` when it depends on the friend's network.
-    pub reply_needed: Option<bool>,
-}
-
-/// A QR code's modules.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QrView {
-    /// Rows of modules, true is dark.
-    pub modules: Vec<Vec<bool>>,
-    /// Width of the empty frame around them, in modules.
-    pub quiet: usize,
-}
-
-/// What a code's event lacks: made by whoever knows how codes are drawn and shared.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Share {
-    /// What is copied; empty: the code alone.
-    pub invitation: String,
-    /// The QR, unless it is unwanted.
-    pub qr: Option<QrView>,
-}
-
-/// What became of a copy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Copied {
-    /// A clipboard tool took it.
-    Certain,
-    /// Handed to the terminal, which doesn't say whether it obeyed.
-    ToTerminal,
-    /// Too long for the terminal, and no tool there.
-    Failed,
-    /// Switched off by the person.
-    Off,
-}
-
-/// What was copied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CopyWhat {
-    /// The invitation.
-    Invitation,
-    /// The code alone.
-    Code,
 }
 
 /// One end's microphone and camera.

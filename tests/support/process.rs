@@ -7,22 +7,35 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// A running p2pcall with `--json`.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     input: Option<ChildStdin>,
     lines: Receiver<String>,
     /// Every event so far.
-    pub events: Vec<Value>,
+    pub(crate) events: Vec<Value>,
 }
 
 impl Process {
     /// Starts `p2pcall ARGS --json` with an empty configuration.
-    pub fn start<S: AsRef<str>>(args: &[S]) -> Self {
+    pub(crate) fn start<S: AsRef<str>>(args: &[S]) -> Self {
         Self::start_in(&[], args)
     }
 
+    /// The same with some variables in its environment.
+    pub(crate) fn start_with<S: AsRef<str>>(
+        environment: &[(&str, std::path::PathBuf)],
+        before: &[&str],
+        args: &[S],
+    ) -> Self {
+        Self::spawn(environment, before, args)
+    }
+
     /// The same behind a command that runs it, such as `ip netns exec NAME`.
-    pub fn start_in<S: AsRef<str>>(before: &[&str], args: &[S]) -> Self {
+    pub(crate) fn start_in<S: AsRef<str>>(before: &[&str], args: &[S]) -> Self {
+        Self::spawn(&[], before, args)
+    }
+
+    fn spawn<S: AsRef<str>>(environment: &[(&str, std::path::PathBuf)], before: &[&str], args: &[S]) -> Self {
         let binary = env!("CARGO_BIN_EXE_p2pcall");
         let mut words: Vec<&str> = before.to_vec();
         words.push(binary);
@@ -30,6 +43,7 @@ impl Process {
         words.push("--json");
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).env("XDG_CONFIG_HOME", "/nonexistent").env_remove("P2PCALL_NAME");
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().expect("p2pcall starts");
         let output = BufReader::new(child.stdout.take().expect("piped"));
@@ -46,18 +60,18 @@ impl Process {
     }
 
     /// Process id.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Types a line.
-    pub fn type_line(&mut self, line: &str) {
+    pub(crate) fn type_line(&mut self, line: &str) {
         let input = self.input.as_mut().expect("still open");
         writeln!(input, "{line}").and_then(|()| input.flush()).expect("it reads");
     }
 
     /// Ends its standard input.
-    pub fn close_input(&mut self) {
+    pub(crate) fn close_input(&mut self) {
         self.input = None;
     }
 
@@ -65,7 +79,7 @@ impl Process {
     ///
     /// # Panics
     /// When it does not come in time, with all that came instead.
-    pub fn wait_for(&mut self, what: &str, limit: Duration, fits: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn wait_for(&mut self, what: &str, limit: Duration, fits: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + limit;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -87,12 +101,12 @@ impl Process {
     }
 
     /// Waits for a state.
-    pub fn wait_for_state(&mut self, state: &str, limit: Duration) -> Value {
+    pub(crate) fn wait_for_state(&mut self, state: &str, limit: Duration) -> Value {
         self.wait_for(state, limit, |event| event["event"] == "state" && event["state"] == state)
     }
 
     /// Waits for a code.
-    pub fn wait_for_code(&mut self, limit: Duration) -> String {
+    pub(crate) fn wait_for_code(&mut self, limit: Duration) -> String {
         let event = self.wait_for("code", limit, |event| event["event"] == "code");
         event["code"].as_str().expect("a text").to_owned()
     }
@@ -101,7 +115,7 @@ impl Process {
     ///
     /// # Panics
     /// When it does not end in time.
-    pub fn wait(&mut self, limit: Duration) -> ExitStatus {
+    pub(crate) fn wait(&mut self, limit: Duration) -> ExitStatus {
         let deadline = Instant::now() + limit;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
@@ -116,18 +130,18 @@ impl Process {
     }
 
     /// The exit code.
-    pub fn exit(&mut self, limit: Duration) -> i32 {
+    pub(crate) fn exit(&mut self, limit: Duration) -> i32 {
         self.wait(limit).code().unwrap_or(-1)
     }
 
     /// Sends a signal by name.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status();
         assert!(status.expect("kill").success());
     }
 
     /// The events of one kind.
-    pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+    pub(crate) fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
         self.events.iter().filter(move |event| event["event"] == kind)
     }
 
@@ -144,10 +158,11 @@ impl Drop for Process {
 }
 
 /// Options of a call that touches no device and no server.
-pub const QUIET: [&str; 7] = ["--no-servers", "--video", "none", "--audio", "none", "--speaker", "none"];
+pub(crate) const QUIET: [&str; 7] =
+    ["--no-servers", "--video", "none", "--audio", "none", "--speaker", "none"];
 
 /// An offer and its code.
-pub fn offer(more: &[&str]) -> (Process, String) {
+pub(crate) fn offer(more: &[&str]) -> (Process, String) {
     let args: Vec<&str> = ["offer"].iter().chain(&QUIET).chain(more).copied().collect();
     let mut process = Process::start(&args);
     let code = process.wait_for_code(Duration::from_secs(10));
@@ -155,13 +170,13 @@ pub fn offer(more: &[&str]) -> (Process, String) {
 }
 
 /// An answer to a code.
-pub fn answer(code: &str, more: &[&str]) -> Process {
+pub(crate) fn answer(code: &str, more: &[&str]) -> Process {
     let args: Vec<&str> = ["answer", code].iter().chain(&QUIET).chain(more).copied().collect();
     Process::start(&args)
 }
 
 /// A connected pair.
-pub fn connected(more: &[&str]) -> (Process, Process) {
+pub(crate) fn connected(more: &[&str]) -> (Process, Process) {
     let (mut alice, code) = offer(more);
     let mut bob = answer(&code, more);
     for end in [&mut alice, &mut bob] {

@@ -66,10 +66,10 @@ async fn begin(stream: TcpStream, from: SocketAddr, shard: &PortableShard, wrap:
     // Media does not wait for more to send.
     let _ = stream.set_nodelay(true);
     match wrap {
-        Wrap::Plain => serve(stream, from, shard).await,
+        Wrap::Plain => serve(stream, from, shard, true).await,
         Wrap::Tls(acceptor) => {
             if let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                serve(stream, from, shard).await;
+                serve(stream, from, shard, false).await;
             }
         }
     }
@@ -79,6 +79,7 @@ async fn serve(
     stream: impl AsyncRead + AsyncWrite + Send + 'static,
     from: SocketAddr,
     shard: &PortableShard,
+    joined: bool,
 ) {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let client = Client { address: from, via: Via::Stream(number) };
@@ -87,7 +88,7 @@ async fn serve(
     let (reading, writing) = tokio::io::split(stream);
     tokio::select! {
         () = read(reading, client, shard) => {}
-        () = write(writing, outbox) => {}
+        () = write(writing, outbox, joined) => {}
     }
     shard.disconnected(&client);
 }
@@ -124,10 +125,11 @@ async fn read<S: AsyncRead>(mut stream: ReadHalf<S>, client: Client, shard: &Por
     }
 }
 
-/// Writes what is queued, several messages at once when they are there.
-async fn write<S: AsyncWrite>(mut stream: WriteHalf<S>, mut outbox: mpsc::Receiver<Vec<u8>>) {
+/// Writes what is queued: on TCP several messages at once when they are there; on TLS each is a record of its
+/// own, because there are clients that take a record for a message.
+async fn write<S: AsyncWrite>(mut stream: WriteHalf<S>, mut outbox: mpsc::Receiver<Vec<u8>>, joined: bool) {
     while let Some(mut bytes) = outbox.recv().await {
-        while bytes.len() < MAX_WRITE {
+        while joined && bytes.len() < MAX_WRITE {
             let Ok(more) = outbox.try_recv() else { break };
             bytes.extend(more);
         }

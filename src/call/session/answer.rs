@@ -108,7 +108,7 @@ async fn prepare(session: &mut Session, code: OfferCode) -> Result<Ringing, Fail
         role: Role::Answerer,
         identity,
         keys: code.keys(),
-        fingerprint: Some(code.offer().fingerprint.clone()),
+        fingerprint: Some(code.offer().fingerprint),
         video_codecs: crate::media::video_codecs(),
         started: session.line.started,
     };

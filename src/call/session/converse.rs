@@ -300,7 +300,7 @@ impl Conversation {
             Err(failure) => return step(life, &session.line, Input::Broke(failure)),
         }
         self.told_path = None;
-        for effect in effects.iter() {
+        for effect in &effects {
             if let Effect::Emit(event) = effect {
                 session.emit(event.clone()).await;
             }

@@ -178,7 +178,7 @@ fn code_event(code: &OfferCode, candidates: &[crate::transport::LocalCandidate])
 
 /// How the ringing ended.
 enum Rung {
-    Met(Box<Met>, Waiting),
+    Met(Box<Met>, Box<Waiting>),
     Over(Ending),
     Moved,
 }
@@ -198,7 +198,7 @@ async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> R
                         handle.abort();
                     }
                 }
-                return Rung::Met(Box::new(met), waiting);
+                return Rung::Met(Box::new(met), Box::new(waiting));
             }
             command = session.line.commands.recv() => match command {
                 Some(Command::Paste(text)) => {

@@ -23,6 +23,8 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(8);
 /// However often a friend asks, key frames come no faster: each costs many pictures' bits.
 const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(300);
+/// A source that was held up may make up for so much, with pictures in quick succession.
+const MAX_BEHIND: Duration = Duration::from_millis(500);
 /// A picture may come this much before its time: sources jitter.
 const EARLY: Duration = Duration::from_millis(4);
 
@@ -184,7 +186,7 @@ impl Capture {
             return false;
         }
         let interval = Duration::from_secs(1) / self.target.rate.fps.max(1);
-        self.due = (self.due + interval).max(at.saturating_sub(interval));
+        self.due = (self.due + interval).max(at.saturating_sub(MAX_BEHIND));
         true
     }
 

@@ -22,18 +22,24 @@ const OPENING: Duration = Duration::from_secs(10);
 /// A camera silent for so many waits is lost: four seconds.
 const MAX_SILENT_WAITS: u32 = 20;
 
-/// The cameras of this machine, in the system's order. A camera may show several nodes of which not all give
-/// pictures; the first of a name is the one that does.
+/// The cameras of this machine, by their number.
 pub fn list() -> Vec<CameraName> {
     let mut cameras: Vec<CameraName> = Vec::new();
     for info in nokhwa::query(ApiBackend::Auto).unwrap_or_default() {
         let Ok(index) = info.index().as_index() else { continue };
-        let name: String = info.human_name().chars().filter(|c| !c.is_control()).take(80).collect();
-        cameras.push(CameraName { index, name });
+        if gives_pictures(index) {
+            let name = info.human_name().chars().filter(|c| !c.is_control()).take(80).collect();
+            cameras.push(CameraName { index, name });
+        }
     }
     cameras.sort_by_key(|camera| camera.index);
-    cameras.dedup_by(|later, earlier| later.name == earlier.name);
     cameras
+}
+
+/// On Linux one camera shows several nodes, of which the first gives the pictures and the others metadata.
+fn gives_pictures(index: u32) -> bool {
+    std::fs::read_to_string(format!("/sys/class/video4linux/video{index}/index"))
+        .map_or(true, |place| place.trim() == "0")
 }
 
 /// A running camera.
@@ -47,14 +53,10 @@ pub struct CameraSource {
 impl CameraSource {
     /// Opens a camera with the format nearest to what is asked for.
     pub fn open(index: u32, config: SourceConfig) -> Result<Self, SourceError> {
-        let choices =
-            || list().into_iter().map(|camera| format!("{} ({})", camera.index, camera.name)).collect();
-        if !nokhwa::query(ApiBackend::Auto)
-            .unwrap_or_default()
-            .iter()
-            .any(|info| info.index().as_index().is_ok_and(|of| of == index))
-        {
-            return Err(SourceError::NoCamera { index, choices: choices() });
+        let cameras = list();
+        if !cameras.iter().any(|camera| camera.index == index) {
+            let choices = cameras.into_iter().map(|camera| camera.to_string()).collect();
+            return Err(SourceError::NoCamera { index, choices });
         }
         let (ready, opened) = sync_channel(1);
         let (to, frames) = sync_channel(1);

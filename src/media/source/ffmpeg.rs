@@ -59,20 +59,8 @@ fn command(path: &Path, config: SourceConfig) -> Command {
         ])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .stderr(Stdio::null());
     command
-}
-
-impl FfmpegReader {
-    /// What ffmpeg said about a file that gave nothing.
-    fn complaint(&mut self) -> String {
-        let mut words = String::new();
-        if let Some(errors) = self.child.stderr.take() {
-            // Words beyond this length, or that are no text, say nothing more.
-            let _ = errors.take(400).read_to_string(&mut words);
-        }
-        format!("ffmpeg finds none in it: {}", words.trim())
-    }
 }
 
 impl FrameReader for FfmpegReader {
@@ -82,10 +70,7 @@ impl FrameReader for FfmpegReader {
             match self.pictures.read_exact(plane) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof && self.any => return Ok(None),
-                Err(_) => {
-                    let why = self.complaint();
-                    return Err(unreadable(&self.path, &why));
-                }
+                Err(_) => return Err(unreadable(&self.path, &"ffmpeg finds none in it")),
             }
         }
         self.any = true;

@@ -91,7 +91,7 @@ pub(super) fn people(model: &Model, columns: usize) -> Line<'static> {
     if model.remote.video_off {
         facts.push(("camera off".to_owned(), Tone::Warn));
     }
-    if let Some(words) = &model.words {
+    if let Some(words) = model.words.as_ref().filter(|_| model.role != Role::Demo) {
         facts.push(if words.verified {
             ("✓ verified".to_owned(), Tone::Good)
         } else {
