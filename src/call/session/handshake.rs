@@ -117,8 +117,14 @@ impl PacketPort for Port {
     }
 }
 
-/// Meets whoever is at the other end of `agent`; an answerer rings at `candidates`.
-pub(super) async fn meet(terms: Terms, agent: Agent, candidates: Vec<SocketAddr>) -> Result<Met, Unmet> {
+/// Meets whoever is at the other end of `agent`; an answerer rings at `candidates`. `path_found` is called when
+/// there is a way to the other end and only the authentication is left.
+pub(super) async fn meet(
+    terms: Terms,
+    agent: Agent,
+    candidates: Vec<SocketAddr>,
+    path_found: impl FnOnce() + Send,
+) -> Result<Met, Unmet> {
     let ports = agent.ports();
     let (local, remote) = match terms.role {
         Role::Offerer => (&terms.keys.offer_ice, &terms.keys.answer_ice),
@@ -141,6 +147,7 @@ pub(super) async fn meet(terms: Terms, agent: Agent, candidates: Vec<SocketAddr>
     let patience = if terms.role == Role::Offerer { RING_TIMEOUT } else { Duration::MAX };
     let up = |event: &PeerEvent| matches!(event, PeerEvent::Connected | PeerEvent::ChannelOpen);
     let first = within(patience, wait_for(&mut streams, up)).await??;
+    path_found();
     let verification =
         within(AUTHENTICATION_TIMEOUT, authenticate(&terms, &peer, &mut streams, first)).await??;
     Ok(Met { agent, ports, peer, streams, verification })
