@@ -253,7 +253,7 @@ fn another_address_while_waiting_means_another_code() {
     let Some(lab) = Lab::new(&["alice", "bob"]) else { return };
     lab.cable("alice:eth0=10.9.0.1/24", "bob:eth0=10.9.0.2/24");
     let (mut alice, old) = offer(&lab, ALONE);
-    lab.run("alice", "ip addr add 10.9.0.7/24 dev eth0 && ip addr del 10.9.0.1/24 dev eth0");
+    lab.run("alice", "ip addr del 10.9.0.1/24 dev eth0 && ip addr add 10.9.0.7/24 dev eth0");
     let changed = Instant::now();
     let code = alice.wait_for_code(Duration::from_secs(6));
     support::measured("a new code after the address changed", changed.elapsed());
@@ -262,6 +262,21 @@ fn another_address_while_waiting_means_another_code() {
     assert_ne!(code, old);
     let mut ends = Ends::answer(&lab, alice, code, ALONE);
     ends.connected("the new address");
+    ends.hang_up();
+}
+
+#[test]
+fn a_code_outlives_a_moment_without_any_network_and_addresses_that_come_along() {
+    let Some(lab) = Lab::new(&["alice", "bob"]) else { return };
+    lab.cable("alice:eth0=10.9.0.1/24", "bob:eth0=10.9.0.2/24");
+    let (alice, code) = offer(&lab, ALONE);
+    lab.run("alice", "ip addr del 10.9.0.1/24 dev eth0");
+    std::thread::sleep(Duration::from_secs(5));
+    lab.run("alice", "ip addr add 10.9.0.1/24 dev eth0 && ip addr add 10.30.0.1/24 dev eth0");
+    std::thread::sleep(Duration::from_secs(3));
+    let mut ends = Ends::answer(&lab, alice, code, ALONE);
+    ends.connected("after a moment without a network");
+    assert_eq!(ends.alice.of_kind("code").count(), 1, "the first code is still good");
     ends.hang_up();
 }
 
