@@ -104,7 +104,7 @@ pub enum TransportEvent {
         /// What it should carry.
         new: SocketAddr,
     },
-    /// The usable local addresses are other ones than those that were bound. Said once for each change.
+    /// A local address that was bound is gone, and there are others. Said once for each change.
     InterfacesChanged,
     /// A relay took up our doorbell, or let go of it.
     Doorbell {
@@ -292,15 +292,17 @@ async fn list_interfaces() -> std::io::Result<Vec<interfaces::Interface>> {
     tokio::task::spawn_blocking(interfaces::system::list).await?
 }
 
-/// Says when the addresses are other ones.
+/// Says when addresses that were bound are gone and others are there. What merely comes along, a VPN say, harms no
+/// code. Without any address there is nothing to do but wait: the same may come back, as after a wireless network
+/// was lost for a moment, and sockets and codes are good again.
 async fn watch_interfaces(hub: Arc<Hub>, mut known: Vec<interfaces::Usable>, only: Vec<std::net::IpAddr>) {
     loop {
         tokio::time::sleep(WATCH_INTERVAL).await;
         let Ok(list) = list_interfaces().await else { continue };
         let now = interfaces::usable(&list, &only);
-        let same = now.len() == known.len()
-            && now.iter().all(|one| known.iter().any(|other| other.address == one.address));
-        if !same {
+        let kept = known.iter().all(|one| now.iter().any(|other| other.address == one.address));
+        let offline = now.iter().all(|one| one.address.is_loopback());
+        if !kept && !offline {
             known = now;
             hub.tell(TransportEvent::InterfacesChanged);
         }

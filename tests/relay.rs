@@ -1,4 +1,11 @@
 //! Calls through a real coturn: every transport, every way to log in, and what is said when it fails.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, waits by the clock, and says what it measured"
+)]
 
 mod support;
 
