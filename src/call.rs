@@ -120,11 +120,11 @@ impl Call {
             Input::MediaReady => self.media_ready(now),
             Input::PathUp => self.path_up(),
             Input::PathDown => self.path_down(),
-            Input::PathFailed if self.is_connected() => self.end(Ending::Lost),
-            Input::PathFailed if self.is_ringing() => Vec::new(),
-            Input::PathFailed => self.end(Ending::LostEarly),
+            Input::PathFailed { relayed } if self.is_connected() => self.end(Ending::Lost { relayed }),
+            Input::PathFailed { .. } if !self.is_ringing() => self.end(Ending::LostEarly),
             Input::CodeUsed if self.is_ringing() => self.end(Ending::CodeUsed),
-            Input::CodeUsed => Vec::new(),
+            // A stranger who goes does not end the offer; a code is used by this very call.
+            Input::PathFailed { .. } | Input::CodeUsed => Vec::new(),
             Input::Told(command) => self.told(now, command),
             Input::Broke(failure) => self.end(Ending::Broken(failure)),
             Input::Tick => self.tick(now),
@@ -149,8 +149,6 @@ impl Call {
         }
         match talk {
             Talk::Hello { name, .. } => self.greeted(now, name),
-            // Which path it is: the session's business.
-            Talk::Seen { .. } => Vec::new(),
             Talk::SasCommit { .. } | Talk::SasNonce { .. } | Talk::SasReveal { .. } => self.nonce(now, &talk),
             Talk::Accepted => self.accepted(now),
             Talk::Refused => self.end(Ending::Refused),
@@ -159,7 +157,8 @@ impl Call {
             Talk::Chat { text } if self.is_connected() && !text.is_empty() => {
                 vec![Effect::Emit(CallEvent::Chat { from: Side::Remote, text })]
             }
-            Talk::Chat { .. } => Vec::new(),
+            // Which path it is: the session's business; chat before the call: nobody's.
+            Talk::Seen { .. } | Talk::Chat { .. } => Vec::new(),
             Talk::Hangup => self.end(Ending::RemoteHungUp { connected: self.is_connected() }),
         }
     }

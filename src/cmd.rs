@@ -18,15 +18,14 @@ use crate::error::{Exit, Failure};
 /// Does what was typed.
 pub async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
-        Command::Offer(args) => offer::run(args).await,
-        Command::Answer(args) => answer::run(args).await,
-        Command::Demo(args) => demo::run(args).await,
+        Command::Offer(args) => Box::pin(offer::run(args)).await,
+        Command::Answer(args) => Box::pin(answer::run(args)).await,
+        Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Devices(args) => devices::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Code(args) => code::run(&args),
         Command::Completions { shell } => completions::run(shell),
         Command::Man => man::run(),
-        _ => Err(Failure::usage("not yet", "")),
     }
 }
 

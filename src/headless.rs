@@ -169,7 +169,7 @@ mod tests {
             value(&media),
             json!({"v":1,"t":1.234,"event":"media","kind":"video","after_connect_ms":120})
         );
-        let stats = value(&CallEvent::Stats(Box::new(StatsEvent::default())));
+        let stats = value(&CallEvent::Stats(Box::<StatsEvent>::default()));
         for field in ["rtt_ms", "sent", "received", "jitter_ms", "video", "audio", "target_kbps"] {
             assert!(stats.get(field).is_some(), "{field}");
         }

@@ -1,4 +1,5 @@
 //! Calls between two real processes on this machine: how they begin, are kept apart, and end.
+#![expect(clippy::disallowed_methods, reason = "a test measures by the clock")]
 
 mod support;
 

@@ -2,7 +2,6 @@
 //! Nothing is mocked; the sound cards are null sinks of sound servers of the tests' own.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "a test fails by panicking and prints what it measured"
 )]
@@ -14,6 +13,8 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use support::process::Process;
+#[cfg(target_os = "linux")]
+use support::pulse::Pulse;
 use support::{film, signal};
 
 const SOON: Duration = Duration::from_secs(15);
@@ -120,7 +121,6 @@ fn four_streams_arrive_as_they_were_sent() {
 #[test]
 fn speech_goes_through_real_sound_devices_both_ways() {
     let _alone = alone();
-    use support::pulse::Pulse;
     let folder = folder();
     let (Some(mut alices), Some(mut bobs)) = (Pulse::start(), Pulse::start()) else { return };
     let Some((_, samples_a)) = speech(folder.path(), "a", "en-gb", TEXTS[0]) else { return };

@@ -2,7 +2,6 @@
 //! sinks of a PulseAudio server of our own.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::disallowed_methods,
     clippy::print_stdout,
     reason = "a test fails by panicking, runs in real time, and prints what it measures"

@@ -6,7 +6,7 @@
 //! relay sockets: with the shard whose allocation they belong to      /
 //! ```
 //!
-//! Shards pass packets for each other's relayed addresses through the [`exchange`]. Nothing in here knows a
+//! Shards pass packets for each other's relayed addresses through the exchange. Nothing in here knows a
 //! rule of TURN, and nothing knows command lines, configuration files or logs.
 
 mod exchange;
@@ -122,6 +122,7 @@ pub struct Relay {
 impl Relay {
     /// Binds everything and begins to serve. Has to be called on a tokio runtime.
     pub fn start(mut plan: Plan) -> Result<Self, StartError> {
+        socket::allow_many();
         let seed: Seed = crate::random_bytes().ok_or_else(|| io::Error::other("no random numbers"))?;
         let threads = plan.batched_threads()?;
         let mut sockets = bind_listeners(&mut plan.settings, threads.max(1))?;

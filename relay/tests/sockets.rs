@@ -1,5 +1,6 @@
 //! The relay on real loopback sockets, both backends by the same tests.
 #![cfg(feature = "net")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what fails here is a failed test")]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

@@ -39,7 +39,10 @@ pub enum Ending {
     /// The path went away before media flowed.
     LostEarly,
     /// The path went away in mid-call.
-    Lost,
+    Lost {
+        /// It went through a relay.
+        relayed: bool,
+    },
     /// Something at this end broke.
     Broken(Failure),
 }
@@ -52,7 +55,7 @@ impl Ending {
             | Self::RemoteHungUp { connected: true }
             | Self::DurationOver => Exit::Ok,
             Self::HungUp { connected: false } => Exit::Interrupted,
-            Self::Lost => Exit::Lost,
+            Self::Lost { .. } => Exit::Lost,
             Self::Broken(failure) => failure.exit,
             _ => Exit::NoConnection,
         }
@@ -64,7 +67,7 @@ impl Ending {
             Self::HungUp { .. } | Self::DurationOver | Self::WeRefused => EndReason::Hangup,
             Self::RemoteHungUp { .. } | Self::Refused => EndReason::RemoteHangup,
             Self::NobodyAnswered | Self::NoPath { .. } | Self::NoConsent => EndReason::Timeout,
-            Self::CodeUsed | Self::LostEarly | Self::Lost => EndReason::Failed,
+            Self::CodeUsed | Self::LostEarly | Self::Lost { .. } => EndReason::Failed,
             Self::Misbehaved(_) | Self::Broken(_) => EndReason::Error,
         }
     }
@@ -86,11 +89,11 @@ impl Ending {
             ),
             Self::NoPath { reply_shown: false } => (
                 "No path to your friend was found.",
-                "Ask whether `p2pcall offer` is still running there, or use a relay on both sides: see --relay.",
+                "Ask whether `p2pcall offer` is still running there with this very code, or use a relay on both sides: see --relay.",
             ),
             Self::NoPath { reply_shown: true } => (
                 "No path to your friend was found, though a reply code was shown.",
-                "Was the reply entered there? If it was, both networks hide their ports: use a relay on both sides, see --relay.",
+                "Is `p2pcall offer` still running there with this very code, and was the reply entered? If so, both networks hide their ports: use a relay on both sides, see --relay.",
             ),
             Self::Refused => ("Your friend did not let you in.", "The code is used up: ask for a new one."),
             Self::WeRefused => (
@@ -108,7 +111,11 @@ impl Ending {
                 "The path to your friend was lost before the call began.",
                 "Try again with a new code; if it happens again, use a relay: see --relay.",
             ),
-            Self::Lost => (
+            Self::Lost { relayed: true } => (
+                "The connection to your friend was lost. It went through a relay.",
+                "The relay ended, their program did, or a network on the way. Check the relay, and call again with a new code.",
+            ),
+            Self::Lost { relayed: false } => (
                 "The connection to your friend was lost.",
                 "Their program ended, or a network on the way did. Call again with a new code.",
             ),
@@ -147,7 +154,8 @@ mod tests {
             (Ending::NobodyAnswered, 3),
             (Ending::NoPath { reply_shown: true }, 3),
             (Ending::CodeUsed, 3),
-            (Ending::Lost, 4),
+            (Ending::Lost { relayed: false }, 4),
+            (Ending::Lost { relayed: true }, 4),
             (Ending::HungUp { connected: false }, 130),
         ];
         for (ending, code) in table {

@@ -25,6 +25,7 @@ mod checks;
 mod classic;
 mod counters;
 mod events;
+mod gate;
 mod interceptors;
 mod media;
 mod nacks;
@@ -152,6 +153,7 @@ impl Peer {
         self.connection.set_local_description(offer).await?;
         let answer = RTCSessionDescription::answer(sdp::synthetic(sdp::Half::Answer, remote))?;
         self.connection.set_remote_description(answer).await?;
+        self.wire.open();
         Ok(())
     }
 
@@ -170,6 +172,7 @@ impl Peer {
         self.connection.set_remote_description(offer).await?;
         let answer = self.connection.create_answer(None).await?;
         self.connection.set_local_description(answer).await?;
+        self.wire.open();
         for address in candidates.iter().take(MAX_REMOTE_CANDIDATES) {
             self.add_remote_candidate(*address).await?;
         }

@@ -27,7 +27,9 @@ use crate::code::select::{self, select};
 use crate::config::CallConfig;
 use crate::error::{Exit, Failure};
 use crate::media::slot::Screens;
-use crate::transport::{Credentials, Gathered, LocalCandidate, Transport, TransportEvent};
+use crate::transport::{
+    Credentials, Gathered, LocalCandidate, ServerFailure, ServerProblem, Transport, TransportEvent,
+};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
@@ -58,15 +60,21 @@ struct Session {
     transport: Transport,
     transport_events: mpsc::Receiver<TransportEvent>,
     path: Path,
+    /// What was said of servers: once is enough.
+    failures_told: Vec<ServerFailure>,
 }
 
 impl Session {
     async fn open(config: &CallConfig, line: Line) -> Result<Self, (Line, Failure)> {
         match Transport::open(&config.network).await {
-            Ok((transport, transport_events)) => {
-                let path = Path::default();
-                Ok(Self { config: config.clone(), line, transport, transport_events, path })
-            }
+            Ok((transport, transport_events)) => Ok(Self {
+                config: config.clone(),
+                line,
+                transport,
+                transport_events,
+                path: Path::default(),
+                failures_told: Vec::new(),
+            }),
             Err(error) => {
                 let message = format!("No network to call over: {error}.");
                 let help = "Check the network connection, and the addresses given with --bind.";
@@ -92,8 +100,23 @@ impl Session {
     async fn gathered(&mut self, gathered: &Gathered) {
         self.path.own = gathered.candidates.iter().map(told).collect();
         for failure in &gathered.failures {
-            self.warn(failure.code(), sentence(&failure.to_string()), sentence(&failure.help())).await;
+            if !self.failures_told.contains(failure) {
+                self.server_failed(failure.clone()).await;
+            }
         }
+    }
+
+    /// The same after a gathering that did not wait: who has not answered yet may still do so.
+    async fn glanced(&mut self, gathered: &Gathered) {
+        let mut known = gathered.clone();
+        known.failures.retain(|failure| !matches!(failure.problem, ServerProblem::Silent(_)));
+        self.gathered(&known).await;
+    }
+
+    /// Says that a server is of no use.
+    async fn server_failed(&mut self, failure: ServerFailure) {
+        self.warn(failure.code(), sentence(&failure.to_string()), sentence(&failure.help())).await;
+        self.failures_told.push(failure);
     }
 
     /// The settings of the life that begins now.
@@ -152,6 +175,19 @@ async fn sleep_until(line_started: Instant, due: Option<Duration>) {
     }
 }
 
+/// There is nothing to put into a code, or to ring from.
+fn no_address(config: &CallConfig, gathered: &Gathered) -> Failure {
+    if !config.network.relay_only {
+        let message = "This machine has no address that a friend could reach.";
+        let help = "Check the network, or use a relay: see --relay.";
+        return Failure::new(Exit::NoConnection, "no_address", message, help);
+    }
+    let causes: Vec<String> = gathered.failures.iter().map(ToString::to_string).collect();
+    let causes = if causes.is_empty() { String::new() } else { format!(": {}", causes.join("; ")) };
+    let message = format!("No relay gave an address, and --relay-only allows no other{causes}.");
+    Failure::new(Exit::NoConnection, "no_address", message, "Check the relay given with --relay.")
+}
+
 /// Fresh random bytes.
 ///
 /// # Panics
@@ -178,6 +214,7 @@ fn told(candidate: &LocalCandidate) -> Candidate {
 fn items(candidates: &[LocalCandidate], full: bool) -> Vec<Item> {
     let usable: Vec<select::Candidate> = candidates
         .iter()
+        .filter(|candidate| !candidate.bridge)
         .filter_map(|candidate| {
             Some(select::Candidate {
                 kind: match candidate.kind {
@@ -188,7 +225,7 @@ fn items(candidates: &[LocalCandidate], full: bool) -> Vec<Item> {
                 },
                 addr: candidate.address,
                 default_route: candidate.default_route,
-                lonely: candidate.bridge || candidate.lonely,
+                lonely: candidate.lonely,
             })
         })
         .collect();

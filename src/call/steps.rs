@@ -48,7 +48,10 @@ pub enum Input {
     /// Nothing came for a while.
     PathDown,
     /// The path is gone for good.
-    PathFailed,
+    PathFailed {
+        /// It went through a relay, at this end or the other.
+        relayed: bool,
+    },
     /// Somebody else used the code first.
     CodeUsed,
     /// A person, a script or a signal speaks.

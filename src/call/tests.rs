@@ -171,7 +171,7 @@ fn an_offer_nobody_answers_ends_when_its_code_expires() {
 #[test]
 fn a_stranger_who_drops_while_ringing_does_not_end_the_offer() {
     let mut alice = life(Role::Offerer, false);
-    assert_eq!(alice.handle(START, Input::PathFailed), []);
+    assert_eq!(alice.handle(START, Input::PathFailed { relayed: false }), []);
     assert!(alice.is_ringing());
 }
 
@@ -184,7 +184,16 @@ fn a_lost_path_is_said_and_comes_back_or_ends_the_call() {
         [Effect::Emit(state(CallState::Connected, Some("bob".into())))]
     );
     alice.handle(START, Input::PathDown);
-    assert_eq!(ending(&alice.handle(START, Input::PathFailed)), Some(&Ending::Lost));
+    let end = alice.handle(START, Input::PathFailed { relayed: false });
+    assert_eq!(ending(&end), Some(&Ending::Lost { relayed: false }));
+}
+
+#[test]
+fn a_lost_relayed_call_names_the_relay_among_the_suspects() {
+    let (mut alice, _) = talking();
+    let end = alice.handle(START, Input::PathFailed { relayed: true });
+    let (message, help) = ending(&end).unwrap().words();
+    assert!(message.contains("relay") && help.contains("relay"), "{message} {help}");
 }
 
 #[test]

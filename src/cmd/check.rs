@@ -133,7 +133,7 @@ impl Check {
             let why = "A call shows the test card instead; --video none shows nothing.";
             return self.say(Line::new("camera", Level::Warn, "there is none", why));
         }
-        match self.take_pictures(config) {
+        match Self::take_pictures(config) {
             Ok(Some((picture, rate))) => {
                 if !self.quiet && std::io::stdout().is_terminal() {
                     preview::show(&picture);
@@ -155,7 +155,7 @@ impl Check {
 
     /// The last of some pictures, and how many came a second.
     #[expect(clippy::disallowed_methods, reason = "the edge where the clock is read")]
-    fn take_pictures(&self, config: &MediaConfig) -> Result<Option<(VideoFrame, f32)>, source::SourceError> {
+    fn take_pictures(config: &MediaConfig) -> Result<Option<(VideoFrame, f32)>, source::SourceError> {
         let started = Instant::now();
         let source_config = SourceConfig { size: config.size, fps: config.fps, started };
         let Some(mut source) = source::open(&config.video, source_config)? else { return Ok(None) };

@@ -38,7 +38,10 @@ pub async fn run(args: DemoArgs) -> Result<Exit, Failure> {
         ..alice.clone()
     };
     let screen = Screen::new(&args.call, &file, Part::Demo, When::Never, None);
-    run::call(screen, &alice.media.clone(), move |line| async move { both(&alice, &bob, line).await }).await
+    let media = alice.media.clone();
+    let calling =
+        run::call(screen, &media, move |line| async move { Box::pin(both(&alice, &bob, line)).await });
+    Box::pin(calling).await
 }
 
 /// What a demo uses unless it is told otherwise, and the loopback interface in any case.

@@ -75,6 +75,7 @@ impl Screen {
     }
 
     /// The same, asking for the code first.
+    #[must_use]
     pub fn asking(self) -> Self {
         Self { ask: true, ..self }
     }

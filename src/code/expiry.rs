@@ -42,7 +42,22 @@ impl Expiry {
         (left < 0)
             .then(|| format!("seems to have expired {} ago, or a clock is wrong", span(left.unsigned_abs())))
     }
+
+    /// For a code that by that clock is yet to be made, its life being `lifetime` seconds: what to say about it, to
+    /// follow "this code".
+    pub fn early_remark(self, now_unix_seconds: u64, lifetime: u64) -> Option<String> {
+        let early = self.seconds_left(now_unix_seconds) - lifetime as i64;
+        (early > EARLY).then(|| {
+            format!(
+                "seems to come from {} ahead of the time here: a clock is wrong",
+                span(early.unsigned_abs())
+            )
+        })
+    }
 }
+
+/// Made now or a little later, as far as whole minutes and two good clocks tell.
+const EARLY: i64 = 120;
 
 /// A span of time as a person says it: the largest unit of which there are two, rounded down.
 pub fn span(seconds: u64) -> String {
@@ -62,6 +77,15 @@ mod tests {
 
     /// 2026-11-22T20:00:00Z
     const NOW: u64 = 1_795_377_600;
+
+    #[test]
+    fn a_code_from_the_future_is_remarked_upon_and_a_fresh_one_is_not() {
+        for ahead in 0..60 {
+            assert_eq!(Expiry::at(NOW + ahead + 900).early_remark(NOW, 900), None);
+        }
+        let remark = Expiry::at(NOW + 3 * 3_600 + 900).early_remark(NOW, 900).unwrap();
+        assert_eq!(remark, "seems to come from 3 hours ahead of the time here: a clock is wrong");
+    }
 
     #[test]
     fn an_offer_lives_its_fifteen_minutes_whatever_the_second() {

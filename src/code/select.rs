@@ -24,12 +24,13 @@ pub struct Candidate {
     pub addr: SocketAddr,
     /// It is on the interface that the default route uses.
     pub default_route: bool,
-    /// It is on a bridge, or on an interface without a neighbour: two laptops both own 172.17.0.1.
+    /// Nobody was seen beside it: it goes last, when all else is told.
     pub lonely: bool,
 }
 
 /// The items of an offer, best first: relay, its servers, LAN IPv4, server-reflexive IPv4, global IPv6, the second
-/// LAN, and then whatever still fits. What does not fit is left out and what comes after it tried.
+/// LAN, and then whatever still fits, lonely ones last. What does not fit is left out and what comes after it tried.
+/// Addresses on bridges are not to be among `candidates`: two laptops both own 172.17.0.1.
 pub fn select(candidates: &[Candidate], servers: &[Server], full: bool) -> Vec<Item> {
     let chars = if full { MAX_CHARS_FULL } else { MAX_CHARS };
     let room = bytes_in(chars - PREFIX.len()) - offer_fixed_len(full);
@@ -46,10 +47,10 @@ pub fn select(candidates: &[Candidate], servers: &[Server], full: bool) -> Vec<I
 /// All that may be told, best first, each once.
 fn by_worth(candidates: &[Candidate], servers: &[Server]) -> Vec<Item> {
     let mut usable: Vec<&Candidate> = candidates.iter().filter(|candidate| can_be_told(candidate)).collect();
-    usable.sort_by_key(|candidate| !candidate.default_route);
+    usable.sort_by_key(|candidate| (candidate.lonely, !candidate.default_route));
     let mut firsts: Vec<&Candidate> = Vec::new();
     for class in [relay_class, lan_v4_class, srflx_v4_class, global_v6_class, lan_v4_class] {
-        let next = usable.iter().find(|candidate| class(candidate) && !told(&firsts, candidate));
+        let next = usable.iter().find(|one| !one.lonely && class(one) && !told(&firsts, one));
         firsts.extend(next);
     }
     let mut ordered = firsts;
@@ -76,7 +77,7 @@ fn can_be_told(candidate: &Candidate) -> bool {
         // A link-local address needs a zone, which means nothing at the other end.
         IpAddr::V6(ip) => !ip.is_unspecified() && !ip.is_multicast() && !ip.is_unicast_link_local(),
     };
-    useful && !candidate.lonely && candidate.addr.port() != 0
+    useful && candidate.addr.port() != 0
 }
 
 fn relay_class(candidate: &Candidate) -> bool {
@@ -156,12 +157,22 @@ mod tests {
     }
 
     #[test]
-    fn bridges_link_local_addresses_and_the_same_twice_stay_out() {
-        let mut bridge = candidate(H, "172.17.0.1:5000");
-        bridge.lonely = true;
+    fn what_nobody_was_seen_beside_comes_last_and_is_better_than_nothing() {
+        let mut lonely = candidate(H, "192.168.56.1:5000");
+        lonely.lonely = true;
+        check(&[lonely], &[], false, &["host 192.168.56.1:5000"]);
+        check(
+            &[lonely, candidate(H, "10.0.0.5:5000"), candidate(S, "203.0.113.9:5000")],
+            &[],
+            false,
+            &["host 10.0.0.5:5000", "srflx 203.0.113.9:5000", "host 192.168.56.1:5000"],
+        );
+    }
+
+    #[test]
+    fn link_local_addresses_and_the_same_twice_stay_out() {
         check(
             &[
-                bridge,
                 candidate(H, "[fe80::1]:5000"),
                 candidate(H, "198.51.100.4:5000"),
                 candidate(S, "198.51.100.4:5000"),

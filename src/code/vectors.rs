@@ -1,5 +1,4 @@
-//! The test vectors beside this file, against the code. They were made by another program, written from the format
-//! document alone.
+//! The test vectors beside this file, against the code. They were made by a second implementation, in another language.
 
 use serde::Deserialize;
 use serde_json::{Value, from_value};

@@ -82,8 +82,16 @@ pub fn network(args: &NetworkArgs, file: &ConfigFile) -> Result<NetworkConfig, F
         (true, None) => DEFAULT_STUN.to_vec(),
     };
     // Parsed also where they are not used: a typo is a typo.
-    let relays = links.into_iter().map(link::relay).collect::<Result<Vec<_>, _>>().map_err(bad_link)?;
-    let stun = servers.into_iter().map(link::stun).collect::<Result<Vec<_>, _>>().map_err(bad_link)?;
+    let relays = links
+        .into_iter()
+        .map(link::relay)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| bad_link(&error))?;
+    let stun = servers
+        .into_iter()
+        .map(link::stun)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| bad_link(&error))?;
     if relay_only && relays.is_empty() {
         let help = "Give one with --relay LINK, or in the config file under [relays].";
         return Err(Failure::usage("--relay-only needs a relay.", help));
@@ -98,7 +106,7 @@ pub fn network(args: &NetworkArgs, file: &ConfigFile) -> Result<NetworkConfig, F
     })
 }
 
-fn bad_link(error: link::LinkError) -> Failure {
+fn bad_link(error: &link::LinkError) -> Failure {
     Failure::usage(
         format!("{error}"),
         "A relay is turn:USER:PASSWORD@HOST:PORT or turn:HOST:PORT?secret=SECRET; a STUN server is HOST:PORT.",

@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn quiet_keeps_the_end_and_drops_the_rest() {
-        let ended = crate::call::ending::Ending::Lost.event();
+        let ended = crate::call::ending::Ending::Lost { relayed: false }.event();
         assert!(line(&ended, true).unwrap().contains("lost"));
         assert_eq!(line(&crate::call::state(CallState::Waiting, None), true), None);
     }

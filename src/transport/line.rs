@@ -2,7 +2,7 @@
 //! comes from the relay's UDP address; as an [`Allocation`] it sends to peers.
 #![expect(clippy::disallowed_methods, reason = "the edge where the clock is read")]
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use super::candidate::LocalCandidate;
 use super::host::{HostSocket, Tap};
 use super::hub::{Hub, Outlet};
+use super::interfaces::is_public;
 use super::router::LinkId;
 use super::servers::lock;
 use super::stream::{Duplex, read_messages};
@@ -224,9 +225,17 @@ pub(super) struct Allocation {
     pub(super) candidate: LocalCandidate,
 }
 
+/// Whether a relayed address is worth trying towards a peer. A friend's private addresses mean nothing on a public
+/// relay; worse, coturn never again sends from an allocation for which its system once had no route.
+fn can_reach(relayed: IpAddr, peer: IpAddr) -> bool {
+    is_public(peer) || !is_public(relayed)
+}
+
 impl Outlet for Allocation {
     fn send(&self, to: SocketAddr, bytes: &[u8]) {
-        self.line.send(to, bytes);
+        if can_reach(self.candidate.address.ip(), to.ip()) {
+            self.line.send(to, bytes);
+        }
     }
 
     fn candidate(&self) -> LocalCandidate {

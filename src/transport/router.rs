@@ -23,7 +23,8 @@ use paths::Paths;
 const MAX_RINGS: usize = 8;
 
 /// How long a ring may stay before another takes its place: so nobody makes us build peer connections faster
-/// than eight a second, and a friend who comes in between repeats its checks.
+/// than eight a second, and a friend who comes in between repeats its checks. Whoever holds two more than the
+/// newcomer has to make room at once, or many agents at one address would keep everybody else waiting.
 const RING_TERM: Duration = Duration::from_secs(1);
 
 /// RFC 8656 §19: Forbidden. Known to every STUN stack as final, and unlike 401 no invitation to try again.
@@ -301,13 +302,14 @@ impl Router {
         }
         let full = offer.rings.len() >= MAX_RINGS;
         let evicted = if full { self.least_deserving(id, from.ip()) } else { None };
-        if let Some(evicted) = evicted {
+        if let Some((evicted, greedy)) = evicted {
             let ring = self.agents.get(&evicted).and_then(|agent| agent.ring);
-            if ring.is_some_and(|ring| now.saturating_duration_since(ring.since) < RING_TERM) {
+            if !greedy && ring.is_some_and(|ring| now.saturating_duration_since(ring.since) < RING_TERM) {
                 return Verdict::Drop;
             }
             self.detach(evicted);
         }
+        let evicted = evicted.map(|(evicted, _)| evicted);
         let agent = AgentId(self.take_id());
         if let Some(offer) = self.offers.get_mut(&id) {
             offer.rings.insert(tie_breaker, agent);
@@ -319,8 +321,9 @@ impl Router {
     }
 
     /// The oldest ring of the address that holds most of them (the newcomer's own counts as one more), so
-    /// that one stranger with many agents drives out himself and not the friend.
-    fn least_deserving(&self, offer: OfferId, newcomer: IpAddr) -> Option<AgentId> {
+    /// that one stranger with many agents drives out himself and not the friend. And whether that address holds
+    /// so many more than the newcomer's that nobody would be worse off for it.
+    fn least_deserving(&self, offer: OfferId, newcomer: IpAddr) -> Option<(AgentId, bool)> {
         let offer = self.offers.get(&offer)?;
         let mut rings: HashMap<IpAddr, (usize, AgentId)> = HashMap::new();
         for id in offer.rings.values() {
@@ -328,10 +331,11 @@ impl Router {
             let ring = rings.entry(from).or_insert((usize::from(from == newcomer), *id));
             *ring = (ring.0 + 1, ring.1.min(*id));
         }
+        let own = rings.get(&newcomer).map_or(1, |(count, _)| *count);
         rings
             .into_values()
             .max_by_key(|(count, oldest)| (*count, std::cmp::Reverse(*oldest)))
-            .map(|(_, oldest)| oldest)
+            .map(|(count, oldest)| (oldest, count > own))
     }
 
     fn take_id(&mut self) -> u64 {
@@ -439,6 +443,21 @@ mod tests {
             now += RING_TERM;
         }
         assert_eq!(router.offers[&offer].rings.len(), MAX_RINGS);
+        assert_eq!(ring(&mut router, 1, from(7)), Verdict::Deliver(friend));
+    }
+
+    #[test]
+    fn a_friend_need_not_wait_for_a_stranger_who_rings_all_the_time() {
+        let mut router = Router::new();
+        router.serve(&ours());
+        for tie_breaker in 2..100 {
+            ring_at(now(), &mut router, tie_breaker, from(6));
+        }
+        let friend = ring_at(now(), &mut router, 1, "198.51.100.1:5".parse().unwrap());
+        let Verdict::Ring { agent: friend, .. } = friend else { panic!("{friend:?}") };
+        for tie_breaker in 100..200 {
+            assert_eq!(ring_at(now(), &mut router, tie_breaker, from(6)), Verdict::Drop);
+        }
         assert_eq!(ring(&mut router, 1, from(7)), Verdict::Deliver(friend));
     }
 

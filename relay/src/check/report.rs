@@ -143,6 +143,6 @@ mod tests {
     fn a_step_is_one_line() {
         let step = Step::done(StepName::Udp, 12.34, "answers");
         assert_eq!(step.to_string(), "ok   udp         12.3 ms  answers");
-        assert_eq!(Step::failed(StepName::Auth, "no").to_string(), "FAIL auth                  no");
+        assert_eq!(Step::failed(StepName::Auth, "no").to_string(), "FAIL auth                 no");
     }
 }

@@ -56,6 +56,14 @@ impl Wire {
         }
     }
 
+    /// The UDP socket, if it is one: for whoever wants to send by other means.
+    pub fn into_udp(self) -> Option<UdpSocket> {
+        match self.0 {
+            Kind::Udp(socket) => Some(socket),
+            Kind::Tcp(..) | Kind::Tls(..) => None,
+        }
+    }
+
     pub(super) fn is_stream(&self) -> bool {
         !matches!(self.0, Kind::Udp(_))
     }

@@ -12,6 +12,7 @@
 mod burst;
 mod inbox;
 mod queue;
+mod slots;
 mod sys;
 
 use std::collections::HashMap;
@@ -27,7 +28,8 @@ use rustix::event::{Timespec, epoll};
 use self::burst::Bursts;
 use self::inbox::{Inbox, Mail};
 use self::queue::{Exit, Queue};
-use self::sys::{Receiver, Sender};
+use self::slots::Receiver;
+use self::sys::Sender;
 use super::exchange::Exchange;
 use super::socket::{RELAY_BUFFER, bind_udp_with};
 use super::{EventSink, TICK, now};

@@ -54,6 +54,17 @@ pub(super) fn bind_shared(address: SocketAddr, threads: usize) -> io::Result<Vec
     Ok(vec![alone])
 }
 
+/// Raises the number of open sockets to what the system lets us have: one is needed for each call.
+pub(super) fn allow_many() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        // Where that is not allowed there will be fewer calls, and each refused one is told so.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    }
+}
+
 /// What the owner should know about listeners that got less than they wanted.
 pub(super) fn warnings(listeners: &[UdpSocket]) -> Vec<String> {
     let granted =

@@ -26,6 +26,7 @@ impl Peer {
     ) -> Result<(String, Agreement), PeerError> {
         self.negotiator.set_polite(true);
         let (answer, agreement) = self.negotiator.answer(&usable(offer)?).await?;
+        self.wire.open();
         Ok((sdp::with_candidates(&answer, candidates), agreement))
     }
 
@@ -34,7 +35,9 @@ impl Peer {
     /// # Errors
     /// `Description` and `Stack` for an answer that can't be taken.
     pub async fn classic_accept(&self, answer: &str) -> Result<Agreement, PeerError> {
-        self.negotiator.finish(&usable(answer)?).await
+        let agreement = self.negotiator.finish(&usable(answer)?).await?;
+        self.wire.open();
+        Ok(agreement)
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::checks::{Checks, Outbound, Path};
 use super::events::{Note, Notes};
+use super::gate::Gate;
 use crate::call::event::{PathKind, Protocol};
 use std::collections::HashMap;
 use std::fmt;
@@ -58,6 +59,7 @@ pub(super) struct Wire {
     notes: Notes,
     kick: Mutex<Kick>,
     arrived: Notify,
+    gate: Gate,
 }
 
 /// A pending nudge, and whom to wake for it.
@@ -78,6 +80,7 @@ impl Wire {
             notes,
             kick: Mutex::default(),
             arrived: Notify::new(),
+            gate: Gate::default(),
         })
     }
 
@@ -101,6 +104,11 @@ impl Wire {
             return Err(last);
         }
         held.iter().map(|(socket, index)| Ok((socket.local_addr()?, *index))).collect()
+    }
+
+    /// The agent is ready: from now on it gets what comes in, and what has come.
+    pub(super) fn open(&self) {
+        self.gate.open();
     }
 
     /// Makes the stack's loop go round once: it writes what it has made only at its next wake-up.
@@ -230,6 +238,9 @@ impl AsyncUdpSocket for StandIn {
         if self.must_go_round() || self.take_kick(cx) {
             // To the stack a passing trouble: it polls again, and on its way round it writes.
             return Poll::Ready(Err(io::ErrorKind::WouldBlock.into()));
+        }
+        if !self.wire.gate.may_pass(cx) {
+            return Poll::Pending;
         }
         let (len, from) = std::task::ready!(self.port.poll_recv(cx, buf))?;
         let packet = buf.get(..len).unwrap_or_default();
@@ -426,14 +437,28 @@ mod tests {
         polls.by_ref().filter(|poll| matches!(poll, Poll::Ready(Ok(1)))).count()
     }
 
-    #[test]
-    fn bursts_are_broken_up_until_the_channel_is_open() {
+    fn fountain() -> (Arc<Wire>, Arc<dyn AsyncUdpSocket>) {
         #[expect(clippy::disallowed_methods, reason = "any instant will do as the beginning")]
         let wire = Wire::new(vec![Arc::new(Fountain)], Instant::now(), Notes::new().0);
         let stand_in = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let runtime =
             PortRuntime::new(Arc::clone(&wire), HashMap::from([(stand_in.local_addr().unwrap(), 0)]));
         let socket = runtime.wrap_udp_socket(stand_in).unwrap();
+        (wire, socket)
+    }
+
+    #[test]
+    fn what_comes_before_the_agent_is_ready_waits_for_it() {
+        let (wire, socket) = fountain();
+        assert_eq!(datagrams(&*socket), 0);
+        wire.open();
+        assert!(datagrams(&*socket) > 0);
+    }
+
+    #[test]
+    fn bursts_are_broken_up_until_the_channel_is_open() {
+        let (wire, socket) = fountain();
+        wire.open();
         assert_eq!(datagrams(&*socket), 6);
         wire.settle();
         assert!(datagrams(&*socket) >= 11);

@@ -1,7 +1,7 @@
 //! I/O: the answerer's way from a code to an authenticated friend.
 
 use super::handshake::{Met, Terms, Unmet, meet};
-use super::{CODE_LIFETIME, Line, Session, credentials, items, sleep_until, step, unix_seconds};
+use super::{CODE_LIFETIME, Line, Session, credentials, items, no_address, sleep_until, step, unix_seconds};
 use crate::call::ending::Ending;
 use crate::call::event::{CallEvent, CallState, CodeEvent, CodeForm, CodeKind, Command, PathKind};
 use crate::call::identity::Identity;
@@ -12,6 +12,8 @@ use crate::config::{CallConfig, VideoChoice};
 use crate::error::{Exit, Failure};
 use crate::transport::{GATHER_DEADLINE, TransportEvent};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -27,8 +29,13 @@ pub async fn answer(config: &CallConfig, code: OfferCode, line: Line) -> Ending 
         Ok(session) => session,
         Err((line, failure)) => return line.end(Ending::Broken(failure)).await,
     };
-    if let Some(remark) = code.offer().expiry.remark(unix_seconds()) {
-        session.warn("code_expired", remark, "If nobody is there, ask for a new code.").await;
+    let (expiry, now) = (code.offer().expiry, unix_seconds());
+    if let Some(remark) = expiry.remark(now) {
+        let message = format!("This code {remark}: trying.");
+        session.warn("code_expired", message, "If nobody is there, ask for a new code.").await;
+    } else if let Some(remark) = expiry.early_remark(now, CODE_LIFETIME.as_secs()) {
+        let message = format!("This code {remark}: trying.");
+        session.warn("clock_wrong", message, "Nothing to do: the call does not depend on it.").await;
     }
     match ring_and_converse(session, code).await {
         Ok(ending) | Err(ending) => ending,
@@ -41,6 +48,8 @@ struct Ringing {
     terms: Terms,
     candidates: Vec<SocketAddr>,
     handshake: JoinSet<Result<Met, Unmet>>,
+    /// The handshake has found a way to the friend.
+    path_found: Arc<AtomicBool>,
 }
 
 async fn ring_and_converse(mut session: Session, code: OfferCode) -> Result<Ending, Ending> {
@@ -74,12 +83,22 @@ async fn prepare(session: &mut Session, code: OfferCode) -> Result<Ringing, Fail
     let identity = Identity::generate().map_err(|error| {
         Failure::new(Exit::Failure, "no_certificate", format!("No certificate could be made: {error}."), "")
     })?;
-    let patience = match session.config.network.relays.is_empty() {
-        true => Duration::ZERO,
-        false => RELAY_PATIENCE,
+    let network = &session.config.network;
+    let patience = match (network.relay_only, network.relays.is_empty()) {
+        // Without a relay there is nowhere to ring from.
+        (true, _) => GATHER_DEADLINE,
+        (false, false) => RELAY_PATIENCE,
+        (false, true) => Duration::ZERO,
     };
     let gathered = session.transport.gather(patience).await;
-    session.path.own = gathered.candidates.iter().map(super::told).collect();
+    if session.config.network.relay_only {
+        session.gathered(&gathered).await;
+    } else {
+        session.glanced(&gathered).await;
+    }
+    if session.config.network.relay_only && gathered.candidates.is_empty() {
+        return Err(no_address(&session.config, &gathered));
+    }
     let candidates = resolve(&code.offer().items, session.config.network.no_servers).await;
     if candidates.is_empty() {
         let message = "This code names no address that can be reached from here.";
@@ -89,11 +108,12 @@ async fn prepare(session: &mut Session, code: OfferCode) -> Result<Ringing, Fail
         role: Role::Answerer,
         identity,
         keys: code.keys(),
-        fingerprint: Some(code.offer().fingerprint.clone()),
+        fingerprint: Some(code.offer().fingerprint),
         video_codecs: crate::media::video_codecs(),
         started: session.line.started,
     };
-    Ok(Ringing { code, terms, candidates, handshake: JoinSet::new() })
+    let path_found = Arc::default();
+    Ok(Ringing { code, terms, candidates, handshake: JoinSet::new(), path_found })
 }
 
 impl Ringing {
@@ -102,7 +122,10 @@ impl Ringing {
         let keys = &self.terms.keys;
         let agent =
             session.transport.call(&credentials(&keys.answer_ice), Some(&credentials(&keys.offer_ice)));
-        self.handshake.spawn(meet(self.terms.clone(), agent, self.candidates.clone()));
+        self.path_found = Arc::default();
+        let found = Arc::clone(&self.path_found);
+        let path_found = move || found.store(true, Ordering::Relaxed);
+        self.handshake.spawn(meet(self.terms.clone(), agent, self.candidates.clone(), path_found));
     }
 }
 
@@ -130,11 +153,16 @@ async fn ring(session: &mut Session, life: &mut Call, ringing: &mut Ringing) -> 
                 TransportEvent::Refused { .. } => step(life, &session.line, Input::CodeUsed),
                 TransportEvent::CandidateLearnt(candidate) => {
                     session.path.own.push(super::told(&candidate));
-                    if candidate.kind == PathKind::Relay {
-                        // The peer's ports are fixed: ring anew, with the relay among them.
+                    // The peer's ports are fixed: ring anew, with the relay among them. Not while somebody is
+                    // there: the code may be burnt by this very handshake.
+                    if candidate.kind == PathKind::Relay && !ringing.path_found.load(Ordering::Relaxed) {
                         ringing.handshake.abort_all();
                         ringing.start(session);
                     }
+                    Vec::new()
+                }
+                TransportEvent::ServerFailed(failure) => {
+                    session.server_failed(failure).await;
                     Vec::new()
                 }
                 _ => Vec::new(),

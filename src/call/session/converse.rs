@@ -4,7 +4,7 @@ use super::media::Running;
 use super::{Session, sleep_until, step};
 use crate::call::channel::{DescriptionKind, Message, Talk};
 use crate::call::ending::Ending;
-use crate::call::event::{CallEvent, Command};
+use crate::call::event::{CallEvent, Command, PathKind};
 use crate::call::path::LocalEnd;
 use crate::call::peer::{Agreement, Peer, PeerError, PeerEvent, PeerStreams};
 use crate::call::stats::Meter;
@@ -13,7 +13,7 @@ use crate::call::{Call, Effect, Input};
 use crate::error::{Exit, Failure};
 use crate::media::MediaEvent;
 use crate::media::frame::MediaKind;
-use crate::transport::{Agent, Port};
+use crate::transport::{Agent, Port, TransportEvent};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +57,8 @@ struct Conversation {
     /// Which first frames were told.
     told_first: (bool, bool),
     told_path: Option<(usize, SocketAddr)>,
+    /// The path told last goes through a relay, at either end.
+    relayed: bool,
     muted: bool,
     video_on: bool,
 }
@@ -74,6 +76,7 @@ impl Session {
             connected: None,
             told_first: (false, false),
             told_path: None,
+            relayed: false,
             muted: false,
             video_on: true,
         };
@@ -90,7 +93,7 @@ impl Session {
             let effects = talk.next(&mut self, &mut life, &mut second).await;
             ending = talk.carry_out(&mut self, &mut life, effects).await;
         }
-        let ending = ending.unwrap_or(Ending::Lost);
+        let ending = ending.unwrap_or(Ending::Lost { relayed: talk.relayed });
         talk.close(&ending).await;
         self.transport.close().await;
         ending
@@ -108,7 +111,7 @@ impl Conversation {
         tokio::select! {
             event = self.streams.events.recv() => match event {
                 Some(event) => self.peer_event(session, life, event).await,
-                None => step(life, &session.line, Input::PathFailed),
+                None => step(life, &session.line, Input::PathFailed { relayed: self.relayed }),
             },
             command = session.line.commands.recv() => match command {
                 Some(Command::Stats) => {
@@ -122,8 +125,10 @@ impl Conversation {
                 self.media_event(session, event).await;
                 Vec::new()
             }
-            // Nothing else of the transport matters now; an unread queue would hold it up.
-            Some(_) = session.transport_events.recv() => Vec::new(),
+            Some(event) = session.transport_events.recv() => {
+                self.transport_event(session, event).await;
+                Vec::new()
+            }
             _ = second.tick() => {
                 // The first one comes a whole second after connecting.
                 if self.connected.is_some_and(|connected| session.now() >= connected + STATS_INTERVAL) {
@@ -132,6 +137,15 @@ impl Conversation {
                 Vec::new()
             }
             () = sleep_until(session.line.started, life.poll_timeout()) => step(life, &session.line, Input::Tick),
+        }
+    }
+
+    /// What happens to servers matters only to a call that goes through one of them.
+    async fn transport_event(&self, session: &mut Session, event: TransportEvent) {
+        if let TransportEvent::ServerFailed(failure) = event
+            && self.relayed
+        {
+            session.server_failed(failure).await;
         }
     }
 
@@ -145,7 +159,9 @@ impl Conversation {
             }
             PeerEvent::Connected => step(life, &session.line, Input::PathUp),
             PeerEvent::Disconnected => step(life, &session.line, Input::PathDown),
-            PeerEvent::Failed | PeerEvent::ChannelClosed => step(life, &session.line, Input::PathFailed),
+            PeerEvent::Failed | PeerEvent::ChannelClosed => {
+                step(life, &session.line, Input::PathFailed { relayed: self.relayed })
+            }
             PeerEvent::KeyFrameWanted => {
                 if let Some(media) = &self.media {
                     media.media().key_frame();
@@ -174,6 +190,7 @@ impl Conversation {
             Ok(Message::Talk(talk)) => {
                 if let Talk::Hello { candidates, .. } = &talk {
                     session.path.theirs.clone_from(candidates);
+                    self.path(session).await;
                 }
                 step(life, &session.line, Input::Heard(talk))
             }
@@ -284,7 +301,7 @@ impl Conversation {
             Err(failure) => return step(life, &session.line, Input::Broke(failure)),
         }
         self.told_path = None;
-        for effect in effects.iter() {
+        for effect in &effects {
             if let Effect::Emit(event) = effect {
                 session.emit(event.clone()).await;
             }
@@ -295,7 +312,9 @@ impl Conversation {
 
     /// Tells the path, once for each change.
     async fn path(&mut self, session: &Session) {
-        let (Some(path), Some(_)) = (self.peer.path(), self.connected) else { return };
+        // Whoever is asked for consent wants to know it before the call is connected.
+        let wanted = self.connected.is_some() || !session.config.auto_accept;
+        let Some(path) = self.peer.path().filter(|_| wanted) else { return };
         if self.told_path == Some(path) {
             return;
         }
@@ -303,6 +322,7 @@ impl Conversation {
         self.told_path = Some(path);
         let local = LocalEnd { kind: port.kind(), address: port.address(), protocol: port.protocol() };
         let event = session.path.describe(local, path.1, self.peer.sample().round_trip);
+        self.relayed = event.kind == PathKind::Relay;
         session.emit(CallEvent::Path(event)).await;
     }
 

@@ -28,34 +28,34 @@ const RING_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What both ends' handshakes need.
 #[derive(Debug, Clone)]
-pub struct Terms {
+pub(super) struct Terms {
     /// Which end this is.
-    pub role: Role,
+    pub(super) role: Role,
     /// This end's certificate.
-    pub identity: Identity,
+    pub(super) identity: Identity,
     /// The code's keys.
-    pub keys: CallKeys,
+    pub(super) keys: CallKeys,
     /// What the code says of the offerer's certificate (the answerer checks it).
-    pub fingerprint: Option<Fingerprint>,
+    pub(super) fingerprint: Option<Fingerprint>,
     /// The video codecs that this end codes and decodes.
-    pub video_codecs: Vec<Codec>,
+    pub(super) video_codecs: Vec<Codec>,
     /// The call's clock zero.
-    pub started: Instant,
+    pub(super) started: Instant,
 }
 
 /// A friend who has proved that it holds the code.
 #[derive(Debug)]
-pub struct Met {
+pub(super) struct Met {
     /// Its place in the transport.
-    pub agent: Agent,
+    pub(super) agent: Agent,
     /// Its ports, in the order of the peer's indexes.
-    pub ports: Vec<Port>,
+    pub(super) ports: Vec<Port>,
     /// The connection.
-    pub peer: Peer,
+    pub(super) peer: Peer,
     /// What comes out of it.
-    pub streams: PeerStreams,
+    pub(super) streams: PeerStreams,
     /// For the safety words.
-    pub verification: Verification,
+    pub(super) verification: Verification,
 }
 
 impl Met {
@@ -68,7 +68,7 @@ impl Met {
 
 /// Why somebody was not met.
 #[derive(Debug, thiserror::Error)]
-pub enum Unmet {
+pub(super) enum Unmet {
     /// Reached DTLS or not, but did not authenticate in time.
     #[error("it did not authenticate in time")]
     Silent,
@@ -117,8 +117,14 @@ impl PacketPort for Port {
     }
 }
 
-/// Meets whoever is at the other end of `agent`; an answerer rings at `candidates`.
-pub async fn meet(terms: Terms, agent: Agent, candidates: Vec<SocketAddr>) -> Result<Met, Unmet> {
+/// Meets whoever is at the other end of `agent`; an answerer rings at `candidates`. `path_found` is called when
+/// there is a way to the other end and only the authentication is left.
+pub(super) async fn meet(
+    terms: Terms,
+    agent: Agent,
+    candidates: Vec<SocketAddr>,
+    path_found: impl FnOnce() + Send,
+) -> Result<Met, Unmet> {
     let ports = agent.ports();
     let (local, remote) = match terms.role {
         Role::Offerer => (&terms.keys.offer_ice, &terms.keys.answer_ice),
@@ -141,6 +147,7 @@ pub async fn meet(terms: Terms, agent: Agent, candidates: Vec<SocketAddr>) -> Re
     let patience = if terms.role == Role::Offerer { RING_TIMEOUT } else { Duration::MAX };
     let up = |event: &PeerEvent| matches!(event, PeerEvent::Connected | PeerEvent::ChannelOpen);
     let first = within(patience, wait_for(&mut streams, up)).await??;
+    path_found();
     let verification =
         within(AUTHENTICATION_TIMEOUT, authenticate(&terms, &peer, &mut streams, first)).await??;
     Ok(Met { agent, ports, peer, streams, verification })

@@ -1,7 +1,9 @@
 //! I/O: the offerer's way from nothing to an authenticated friend.
 
 use super::handshake::{Met, Terms, Unmet, meet};
-use super::{CODE_LIFETIME, Line, Session, credentials, items, random, sleep_until, step, unix_seconds};
+use super::{
+    CODE_LIFETIME, Line, Session, credentials, items, no_address, random, sleep_until, step, unix_seconds,
+};
 use crate::call::Role;
 use crate::call::ending::Ending;
 use crate::call::event::{CallEvent, CallState, CodeEvent, CodeForm, CodeKind, Command, PathKind};
@@ -14,7 +16,7 @@ use crate::code::network::NetworkSummary;
 use crate::code::{OfferCode, ReplyCode, paste};
 use crate::config::{CallConfig, VideoChoice};
 use crate::error::{Exit, Failure};
-use crate::transport::{AgentId, GATHER_DEADLINE, OfferId, TransportEvent};
+use crate::transport::{AgentId, GATHER_DEADLINE, Gathered, OfferId, TransportEvent};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -62,18 +64,18 @@ struct Waiting {
 }
 
 async fn wait_with_a_code(mut session: Session) -> Outcome {
-    let prepared = tokio::select! {
-        prepared = prepare(&session.transport, &session.config, session.line.started) => prepared,
+    let gathered = tokio::select! {
+        gathered = session.transport.gather(GATHER_DEADLINE) => gathered,
         () = hangup(&mut session.line.commands) => {
             let ending = Ending::HungUp { connected: false };
             return over(session, ending).await;
         }
     };
-    let (gathered, waiting) = match prepared {
-        Ok(prepared) => prepared,
+    session.gathered(&gathered).await;
+    let waiting = match prepare(&session, &gathered) {
+        Ok(waiting) => waiting,
         Err(failure) => return over(session, Ending::Broken(failure)).await,
     };
-    session.gathered(&gathered).await;
     session.emit(CallEvent::Code(code_event(&waiting.code, &gathered.candidates))).await;
     session.emit(state(CallState::Waiting, None)).await;
     let mut life = session.life(Role::Offerer, CODE_LIFETIME, None);
@@ -113,19 +115,14 @@ async fn hangup(commands: &mut tokio::sync::mpsc::Receiver<Command>) {
     }
 }
 
-/// Finds the addresses and makes the code.
-async fn prepare(
-    transport: &crate::transport::Transport,
-    config: &CallConfig,
-    started: std::time::Instant,
-) -> Result<(crate::transport::Gathered, Waiting), Failure> {
+/// Makes the code, and answers to it.
+fn prepare(session: &Session, gathered: &Gathered) -> Result<Waiting, Failure> {
     let identity = Identity::generate().map_err(|error| {
         Failure::new(Exit::Failure, "no_certificate", format!("No certificate could be made: {error}."), "")
     })?;
-    let gathered = transport.gather(GATHER_DEADLINE).await;
     let items = items(&gathered.candidates, false);
     if items.is_empty() {
-        return Err(no_address(config));
+        return Err(no_address(&session.config, gathered));
     }
     let fingerprint = Fingerprint::of(&identity.fingerprint(), false);
     let code = OfferCode::new(Offer {
@@ -133,7 +130,7 @@ async fn prepare(
         secret: Secret(random()),
         expiry: Expiry::at(unix_seconds() + CODE_LIFETIME.as_secs()),
         network: NetworkSummary::default(),
-        wants_video: config.media.video != VideoChoice::None,
+        wants_video: session.config.media.video != VideoChoice::None,
         open_relay: false,
         items,
     })
@@ -141,17 +138,17 @@ async fn prepare(
         Failure::new(Exit::Failure, "no_code", format!("No code could be made: {error}."), "")
     })?;
     let keys = code.keys();
-    let offer = transport.serve(&credentials(&keys.offer_ice));
+    let offer = session.transport.serve(&credentials(&keys.offer_ice));
     let terms = Terms {
         role: Role::Offerer,
         identity,
         keys: keys.clone(),
         fingerprint: None,
         video_codecs: crate::media::video_codecs(),
-        started,
+        started: session.line.started,
     };
     let has_relay = gathered.candidates.iter().any(|candidate| candidate.kind == PathKind::Relay);
-    let waiting = Waiting {
+    Ok(Waiting {
         code,
         keys,
         terms,
@@ -160,20 +157,7 @@ async fn prepare(
         has_relay,
         handshakes: JoinSet::new(),
         handles: HashMap::new(),
-    };
-    Ok((gathered, waiting))
-}
-
-fn no_address(config: &CallConfig) -> Failure {
-    let (message, help) = if config.network.relay_only {
-        ("No relay gave an address, and --relay-only allows no other.", "Check the relay given with --relay.")
-    } else {
-        (
-            "This machine has no address that a friend could reach.",
-            "Check the network, or use a relay: see --relay.",
-        )
-    };
-    Failure::new(Exit::NoConnection, "no_address", message, help)
+    })
 }
 
 fn code_event(code: &OfferCode, candidates: &[crate::transport::LocalCandidate]) -> CodeEvent {
@@ -194,7 +178,7 @@ fn code_event(code: &OfferCode, candidates: &[crate::transport::LocalCandidate])
 
 /// How the ringing ended.
 enum Rung {
-    Met(Box<Met>, Waiting),
+    Met(Box<Met>, Box<Waiting>),
     Over(Ending),
     Moved,
 }
@@ -214,7 +198,7 @@ async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> R
                         handle.abort();
                     }
                 }
-                return Rung::Met(Box::new(met), waiting);
+                return Rung::Met(Box::new(met), Box::new(waiting));
             }
             command = session.line.commands.recv() => match command {
                 Some(Command::Paste(text)) => {
@@ -245,8 +229,8 @@ async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEve
         TransportEvent::Ring { agent, .. } => {
             if let Some(attached) = session.transport.attach(agent) {
                 let terms = waiting.terms.clone();
-                let handle =
-                    waiting.handshakes.spawn(async move { (agent, meet(terms, attached, Vec::new()).await) });
+                let meeting = async move { (agent, meet(terms, attached, Vec::new(), || ()).await) };
+                let handle = waiting.handshakes.spawn(meeting);
                 waiting.handles.insert(agent, handle);
             }
         }
@@ -255,10 +239,7 @@ async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEve
                 handle.abort();
             }
         }
-        TransportEvent::ServerFailed(failure) => {
-            let message = super::sentence(&failure.to_string());
-            session.warn(failure.code(), message, super::sentence(&failure.help())).await;
-        }
+        TransportEvent::ServerFailed(failure) => session.server_failed(failure).await,
         TransportEvent::CandidateLearnt(candidate) => session.path.own.push(super::told(&candidate)),
         TransportEvent::CandidateLost(candidate) => {
             session.path.own.retain(|own| own.address != candidate.address);

@@ -6,7 +6,7 @@ use image::{GrayImage, ImageFormat, Luma};
 
 use super::{Qr, STANDARD_QUIET};
 
-/// Pixels along a module's side: large enough for any screen, a typical file is about 1 kB.
+/// Pixels along a module's side: a typical file stays below 4 kB.
 const SCALE: usize = 10;
 
 /// A PNG, black on white, with the standard's quiet zone. The encoder's error, which memory alone can cause.

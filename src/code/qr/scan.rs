@@ -26,7 +26,7 @@ use thiserror::Error;
 use finder::{Area, find_areas};
 use picture::{Bitmap, Picture};
 
-/// Longer sides than this are halved until they are not: a symbol that fills a tenth of the picture is still found.
+/// Longer sides than this are halved until they are not: time is for the pixels of a symbol, not of a room.
 const LONG_SIDE: usize = 1600;
 
 /// Twice the size is tried only up to here.

@@ -1,4 +1,4 @@
-//! The 256 words, made for this project: concrete things, said easily, no two alike in sound or spelling.
+//! The 256 words, made for this project: concrete things, said easily, no two less than three letters apart.
 //!
 //! Part of the format: a word may never move.
 

@@ -141,7 +141,7 @@ mod tests {
                     SampleFormat::Float => writer.write_sample(value as f32).unwrap(),
                     SampleFormat::Int => {
                         let full = 2f64.powi(i32::from(spec.bits_per_sample) - 1) - 1.0;
-                        writer.write_sample((value * full) as i32).unwrap();
+                        writer.write_sample((value * full).round() as i32).unwrap();
                     }
                 }
             }
@@ -179,14 +179,16 @@ mod tests {
             float,
         ];
         for (n, spec) in specs.into_iter().enumerate() {
-            let path = write(&n.to_string(), spec, 1, |t| 0.5 * (t * 500.0 * std::f64::consts::TAU).sin());
+            let path =
+                write(&n.to_string(), spec, 1, |t| 0.5 * (t * 500.0 * std::f64::consts::TAU + 0.3).sin());
             // Two seconds of a file of one: it loops.
             let heard = play(&path, 100);
             std::fs::remove_file(&path).unwrap();
             let rms = (heard.iter().map(|s| s * s).sum::<f32>() / heard.len() as f32).sqrt();
             assert!((rms - 0.3535).abs() < 0.01, "{spec:?}: {rms}");
-            let crossings = heard.windows(2).filter(|w| w[0] <= 0.0 && w[1] > 0.0).count();
-            assert!((990..=1003).contains(&crossings), "{spec:?}: {crossings}");
+            // The resampler rings into the first samples.
+            let crossings = heard[960..].windows(2).filter(|w| w[0] <= 0.0 && w[1] > 0.0).count();
+            assert!((985..=993).contains(&crossings), "{spec:?}: {crossings}");
         }
     }
 

@@ -6,7 +6,8 @@
 use std::net::UdpSocket;
 use std::ops::Range;
 
-use super::sys::{self, Receiver};
+use super::slots::Receiver;
+use super::sys;
 
 /// Packets asked for at first, and at most.
 const FEWEST: usize = 2;

@@ -3,7 +3,8 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 
-use super::sys::{Place, Receiver, Sender};
+use super::slots::{Place, Receiver};
+use super::sys::Sender;
 use crate::net::socket::set_dont_fragment;
 use crate::server::{Client, Header, RelayId, Via};
 

@@ -6,7 +6,6 @@
 use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use libc::{c_int, c_void, cmsghdr, iovec, mmsghdr, msghdr, sockaddr_in, sockaddr_in6, socklen_t};
@@ -15,22 +14,18 @@ use super::queue::Datagram;
 use crate::net::socket::plain;
 use crate::stun::Icmp;
 
-/// Datagrams that one round can hold.
-const SLOTS: usize = 64;
-/// The longest datagram, joined ones included.
-const SLOT: usize = 65_536;
-/// Datagrams sent by one call.
-const MESSAGES: usize = 64;
+/// Datagrams received or sent by one call.
+pub(super) const MESSAGES: usize = 64;
 /// Datagrams that one send may be split into, and their bytes together: the kernel's own limits are 128 and 65,507.
 const SEGMENTS: usize = 64;
 const SEGMENTED: usize = 60_000;
 /// Room for one control message, aligned as such.
-type Control = [u64; 8];
+pub(super) type Control = [u64; 8];
 
 /// Room for an address of either family. IPv4 uses the head of it.
-type Name = sockaddr_in6;
+pub(super) type Name = sockaddr_in6;
 
-const fn empty_name() -> Name {
+pub(super) const fn empty_name() -> Name {
     // SAFETY: all its fields are integers, for which zero is a value.
     unsafe { MaybeUninit::zeroed().assume_init() }
 }
@@ -72,113 +67,44 @@ fn from_name(name: &Name) -> Option<SocketAddr> {
     }
 }
 
-/// What is known about a received datagram.
-#[derive(Clone, Copy, Debug)]
-struct Arrival {
-    from: Option<SocketAddr>,
-    length: usize,
-    /// The length of each of the joined datagrams but the last; `length` if it came alone.
-    segment: usize,
-}
-
-/// A stretch of a slot.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    start: usize,
-    length: usize,
-}
-
-/// The slots that datagrams are received into.
-pub(super) struct Receiver {
-    buffer: Box<[u8]>,
-    arrivals: Vec<Arrival>,
-    names: Vec<Name>,
-    controls: Vec<Control>,
-}
-
-impl Receiver {
-    pub(super) fn new() -> Self {
-        // Zeroed memory costs nothing until it is written to: pages that no datagram reaches do not exist.
-        let buffer = vec![0; SLOTS * SLOT].into_boxed_slice();
-        let (names, controls) = (vec![empty_name(); SLOTS], vec![[0; 8]; SLOTS]);
-        Self { buffer, arrivals: Vec::with_capacity(SLOTS), names, controls }
+/// Receives as many datagrams as there are slots, one each, and tells of each where it came from, its length,
+/// and the length of the datagrams that were joined in it, if they were. How many came.
+pub(super) fn receive<'s>(
+    socket: BorrowedFd<'_>,
+    slots: impl Iterator<Item = (&'s mut [u8], &'s mut Name, &'s mut Control)>,
+    mut tell: impl FnMut(Option<SocketAddr>, usize, Option<usize>),
+) -> io::Result<usize> {
+    let mut vectors = [const { MaybeUninit::<iovec>::uninit() }; MESSAGES];
+    let mut headers = [const { MaybeUninit::<mmsghdr>::uninit() }; MESSAGES];
+    let mut count = 0;
+    for ((slot, name, control), (vector, header)) in slots.zip(vectors.iter_mut().zip(&mut headers)) {
+        let vector = vector.write(iovec { iov_base: slot.as_mut_ptr().cast(), iov_len: slot.len() });
+        let mut message = empty_message();
+        message.msg_name = (&raw mut *name).cast();
+        message.msg_namelen = size_of::<Name>() as socklen_t;
+        message.msg_iov = &raw mut *vector;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = size_of::<Control>();
+        header.write(mmsghdr { msg_hdr: message, msg_len: 0 });
+        count += 1;
     }
-
-    pub(super) fn is_full(&self) -> bool {
-        self.arrivals.len() >= SLOTS
-    }
-
-    /// Frees all slots.
-    pub(super) fn clear(&mut self) {
-        self.arrivals.clear();
-    }
-
-    /// Receives up to `most` datagrams, as far as there are slots, and says which ones they went into.
-    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, most: usize) -> io::Result<Range<usize>> {
-        let first = self.arrivals.len();
-        let count = most.min(SLOTS - first).min(MESSAGES);
-        let mut vectors = [const { MaybeUninit::<iovec>::uninit() }; MESSAGES];
-        let mut headers = [const { MaybeUninit::<mmsghdr>::uninit() }; MESSAGES];
-        let slots =
-            self.buffer.chunks_mut(SLOT).zip(&mut self.names).zip(&mut self.controls).skip(first).take(count);
-        for (((slot, name), control), (vector, header)) in slots.zip(vectors.iter_mut().zip(&mut headers)) {
-            let vector = vector.write(iovec { iov_base: slot.as_mut_ptr().cast(), iov_len: slot.len() });
-            let mut message = empty_message();
-            message.msg_name = (&raw mut *name).cast();
-            message.msg_namelen = size_of::<Name>() as socklen_t;
-            message.msg_iov = &raw mut *vector;
-            message.msg_iovlen = 1;
-            message.msg_control = control.as_mut_ptr().cast();
-            message.msg_controllen = size_of::<Control>();
-            header.write(mmsghdr { msg_hdr: message, msg_len: 0 });
-        }
-        let base = headers.as_mut_ptr().cast::<mmsghdr>();
-        // SAFETY: the first `count` headers are initialised, and each points to a slot, a name and a control
-        // buffer of its own, of the lengths it says, which live and are not otherwise used during the call.
-        let received = unsafe {
-            libc::recvmmsg(socket.as_raw_fd(), base, count as u32, libc::MSG_DONTWAIT, std::ptr::null_mut())
+    let base = headers.as_mut_ptr().cast::<mmsghdr>();
+    // SAFETY: the first `count` headers are initialised, and each points to a slot, a name and a control buffer
+    // of its own, of the lengths it says, which are borrowed for longer than the call.
+    let received =
+        unsafe { libc::recvmmsg(socket.as_raw_fd(), base, count, libc::MSG_DONTWAIT, std::ptr::null_mut()) };
+    let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
+    for header in headers.iter().take(received) {
+        // SAFETY: the first `received` of the `count` headers were initialised above, and the name that each
+        // points to is initialised and still borrowed.
+        let (header, name) = unsafe {
+            let header = header.assume_init_ref();
+            (header, &*header.msg_hdr.msg_name.cast::<Name>())
         };
-        let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
-        for (header, name) in headers.iter().zip(self.names.iter().skip(first)).take(received) {
-            // SAFETY: the first `received` of the `count` headers were initialised above.
-            let header = unsafe { header.assume_init_ref() };
-            let length = header.msg_len as usize;
-            let segment = joined_length(&header.msg_hdr).unwrap_or(length).max(1);
-            self.arrivals.push(Arrival { from: from_name(name), length, segment });
-        }
-        Ok(first..first + received)
+        tell(from_name(name), header.msg_len as usize, joined_length(&header.msg_hdr));
     }
-
-    /// The datagrams in a slot and where they came from.
-    pub(super) fn packets(&self, slot: usize) -> Option<(SocketAddr, std::slice::Chunks<'_, u8>)> {
-        let arrival = self.arrivals.get(slot)?;
-        let bytes = self.buffer.get(slot * SLOT..slot * SLOT + arrival.length)?;
-        Some((arrival.from?, bytes.chunks(arrival.segment)))
-    }
-
-    /// Where these bytes of a slot are.
-    pub(super) fn place(&self, slot: usize, data: &[u8]) -> Place {
-        let within = (data.as_ptr() as usize).saturating_sub(self.buffer.as_ptr() as usize);
-        debug_assert!(
-            data.is_empty() || within / SLOT == slot,
-            "the core's outputs lie in the packet that came in"
-        );
-        Place { start: within, length: data.len() }
-    }
-
-    /// The bytes of a place.
-    pub(super) fn at(&self, place: Place) -> &[u8] {
-        self.buffer.get(place.start..place.start + place.length).unwrap_or_default()
-    }
-
-    /// Whether these slots hold several datagrams in a row of one sender.
-    pub(super) fn is_burst(&self, slots: Range<usize>) -> bool {
-        let arrivals = self.arrivals.get(slots).unwrap_or_default();
-        arrivals.iter().any(|arrival| arrival.segment < arrival.length)
-            || (arrivals.len() >= 4
-                && arrivals.windows(2).filter(|w| matches!(w, [a, b] if a.from == b.from)).count() * 2
-                    > arrivals.len())
-    }
+    Ok(received)
 }
 
 fn empty_message() -> msghdr {
@@ -214,7 +140,7 @@ fn control_value<T: Copy>(message: &msghdr, fits: impl Fn(&cmsghdr) -> bool) -> 
 /// Sends datagrams, many a call, splitting in the kernel where several in a row are alike.
 pub(super) struct Sender {
     /// Whether the kernel splits; false once it has refused.
-    splits: bool,
+    pub(super) splits: bool,
     vectors: Vec<iovec>,
     messages: Vec<Message>,
     names: Vec<Name>,
@@ -430,56 +356,12 @@ mod tests {
         (socket(), socket())
     }
 
-    fn received(receiver: &Receiver, slots: Range<usize>) -> Vec<Vec<u8>> {
-        slots.flat_map(|slot| receiver.packets(slot).unwrap().1.map(<[u8]>::to_vec)).collect()
-    }
-
     #[test]
     fn an_address_survives_the_kernels_form() {
         for text in ["192.0.2.1:7", "[2001:db8::1]:9"] {
             let address = text.parse().unwrap();
             assert_eq!(from_name(&to_name(address).0), Some(address));
         }
-    }
-
-    #[test]
-    fn what_is_sent_in_one_call_arrives_in_order_split_or_not() {
-        let (a, b) = pair();
-        let to = b.local_addr().unwrap();
-        let bytes: Vec<Vec<u8>> = [(5, 100), (1, 40), (3, 100), (1, 0), (1, 200)]
-            .into_iter()
-            .flat_map(|(count, length)| (0..count).map(move |n| vec![n as u8; length]))
-            .collect();
-        for (joins, splits) in [(false, true), (false, false), (true, true)] {
-            join_packets(&b, joins);
-            let mut sender = Sender { splits, ..Sender::default() };
-            let datagrams =
-                bytes.iter().map(|data| Datagram { to, header: b"head", data, padding: data.len() % 4 });
-            assert_eq!(sender.send(a.as_fd(), &datagrams), 0);
-            let mut receiver = Receiver::new();
-            let slots = receiver.receive(b.as_fd(), SLOTS).unwrap();
-            let expect: Vec<_> =
-                bytes.iter().map(|data| [b"head", &data[..], &[0; 4][..data.len() % 4]].concat()).collect();
-            assert_eq!(received(&receiver, slots), expect, "joins {joins} splits {splits}");
-        }
-    }
-
-    #[test]
-    fn slots_are_filled_in_turn_and_freed_together() {
-        let (a, b) = pair();
-        let to = b.local_addr().unwrap();
-        (0..100u8).for_each(|n| assert_eq!(a.send_to(&[n], to).unwrap(), 1));
-        let mut receiver = Receiver::new();
-        assert_eq!(receiver.receive(b.as_fd(), 10).unwrap(), 0..10);
-        assert_eq!(receiver.receive(b.as_fd(), 64).unwrap(), 10..64);
-        assert!(receiver.is_full() && receiver.is_burst(0..64));
-        let (from, mut packets) = receiver.packets(63).unwrap();
-        let packet = packets.next().unwrap();
-        assert_eq!((from, packet), (a.local_addr().unwrap(), &[63][..]));
-        assert_eq!(receiver.at(receiver.place(63, packet)), [63]);
-        receiver.clear();
-        assert_eq!(receiver.receive(b.as_fd(), 64).unwrap(), 0..36);
-        assert_eq!(receiver.receive(b.as_fd(), 64).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]

@@ -108,6 +108,8 @@ fn sha256_credentials_work_where_they_are_offered() {
     let mut lab = lab_with(|settings| settings.sha256 = true);
     let alice = lab.alice();
     assert!(alice.nonce.starts_with(SHA256_NONCE_PREFIX));
+    let bare = build(Method::ALLOCATE, TransactionId([1; 12]), Seal::NONE, |b| b);
+    assert_eq!(lab.request(0, alice.client, &bare).0.len(), 84);
     let key = Key::long_term(PasswordAlgorithm::Sha256, "alice", "p2p", "alice's word");
     let ask = |lab: &mut Lab, list: &[u8], algorithm| {
         let packet = build(Method::ALLOCATE, TransactionId([8; 12]), Seal::signed_sha256(&key), |b| {
