@@ -90,6 +90,11 @@ impl Coturn {
         }
     }
 
+    /// A link that leaves the transport open.
+    pub(crate) fn link_of_any(&self, login: &str) -> String {
+        format!("turn:{login}@{}:{}", self.address, self.port)
+    }
+
     /// As a STUN server.
     pub(crate) fn stun(&self) -> String {
         format!("{}:{}", self.address, self.port)
