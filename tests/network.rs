@@ -56,7 +56,7 @@ impl Ends {
         let reply = self.bob.wait_for_code(SOON);
         let shown = self.answered.elapsed();
         support::measured(&format!("{what}: reply shown"), shown);
-        assert!((3_500..7_000).contains(&shown.as_millis()), "{shown:?}");
+        assert!((3_500..5_500).contains(&shown.as_millis()), "{shown:?}");
         for end in [&self.alice, &self.bob] {
             assert!(
                 !end.of_kind("state").any(|state| state["state"] == "answered"),
@@ -159,7 +159,9 @@ fn a_firewall_before_the_offerer_is_opened_by_the_reply() {
            }
          }",
     );
-    let mut ends = Ends::begin(&lab, ALONE);
+    // Servers that say nothing hold nothing up.
+    let silent = ["--stun", "198.51.100.1:9", "--relay", "turn:alice:right@198.51.100.1:9"];
+    let mut ends = Ends::begin(&lab, &silent);
     ends.carry_the_reply("firewall");
     ends.connected("firewall, from the reply");
     ends.hang_up();

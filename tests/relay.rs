@@ -186,8 +186,10 @@ fn servers_that_say_nothing_hold_an_offer_up_for_less_than_three_seconds() {
         if !warned_of(&alice, "relay_silent") {
             alice.wait_for("warning", SOON, relay_silent);
         }
+        let began = Instant::now();
         let mut bob = start(&["answer", &code], options);
         bob.wait_for_state("connected", SOON);
+        support::measured("direct, silent servers", began.elapsed());
         alice.wait_for_state("connected", SOON);
         hang_up(alice, bob);
     }
