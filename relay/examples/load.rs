@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use p2pcall_relay::client::{Client, Session, Wire};
+use p2pcall_relay::client::{Client, ClientError, Session, Wire};
 use p2pcall_relay::server::Credential;
 use p2pcall_relay::stun::{
     Builder, ChannelData, ChannelNumber, Class, Demux, Message, Method, Seal, TransactionId, attr,
@@ -157,17 +157,26 @@ fn resident_kb(pid: u32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-async fn connect(plan: &Plan) -> Client {
-    Client::new(Wire::udp(plan.server).await.unwrap(), Session::new(Some(plan.credential.clone())))
+/// A client with an allocation, and its relayed address.
+async fn connect(plan: &Plan) -> (Client, SocketAddr) {
+    loop {
+        let wire = Wire::udp(plan.server).await.unwrap();
+        let mut client = Client::new(wire, Session::new(Some(plan.credential.clone())));
+        match client.allocate(None, None).await {
+            Ok(allocated) => return (client, allocated.relayed),
+            // The system gave us a port whose allocation of an earlier run is still there.
+            Err(ClientError::Refused(refused)) if refused.code == 437 => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 async fn allocate(plan: &Plan) {
     let (before, used) = (resident_kb(plan.pid), cpu(plan.pid));
     let mut clients = Vec::new();
     for _ in 0..plan.allocations {
-        let mut client = connect(plan).await;
+        let (mut client, _) = connect(plan).await;
         let peer = SocketAddr::new(plan.server.ip(), 9);
-        client.allocate(None, None).await.unwrap();
         client.bind(ChannelNumber::FIRST, peer).await.unwrap();
         clients.push(client);
     }
@@ -225,11 +234,9 @@ async fn relay(plan: &Plan) {
 /// A client with an allocation, and the other end of it: where it is, and a task that echoes.
 async fn prepare(plan: &Plan, _index: usize) -> (Socket, SocketAddr) {
     let burst = plan.mode == Mode::Burst;
-    let mut client = connect(plan).await;
-    let ours = client.allocate(None, None).await.unwrap().relayed;
+    let (mut client, ours) = connect(plan).await;
     let peer = if plan.mode == Mode::Inside {
-        let mut friend = connect(plan).await;
-        let theirs = friend.allocate(None, None).await.unwrap().relayed;
+        let (mut friend, theirs) = connect(plan).await;
         friend.bind(ChannelNumber::FIRST, ours).await.unwrap();
         let socket = Socket::new(friend.into_wire().into_udp().unwrap(), false);
         tokio::spawn(echo(socket, Some(plan.server)));

@@ -36,15 +36,14 @@ pub(crate) struct Machine {
     pub(crate) routed: Vec<IpAddr>,
 }
 
-/// Where to listen for UDP and TCP, wildcards included.
-pub(crate) fn listen(options: &Options) -> Vec<SocketAddr> {
-    if options.listen.is_empty() {
-        return vec![
-            SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT)),
-            SocketAddr::from((Ipv6Addr::UNSPECIFIED, DEFAULT_PORT)),
-        ];
+/// Where to listen for UDP and TCP, wildcards included: what was asked for, or every family this machine has.
+pub(crate) fn listen(options: &Options, machine: &Machine) -> Vec<SocketAddr> {
+    if !options.listen.is_empty() {
+        return options.listen.clone();
     }
-    options.listen.clone()
+    let any: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+    let has = |family: &IpAddr| machine.addresses.iter().any(|ip| ip.is_ipv4() == family.is_ipv4());
+    any.into_iter().filter(has).map(|ip| SocketAddr::new(ip, DEFAULT_PORT)).collect()
 }
 
 /// The relay's own addresses: those named, or those listened on, or those of the default routes.
@@ -53,7 +52,7 @@ pub(crate) fn relay_ips(options: &Options, machine: &Machine) -> Vec<IpAddr> {
         return options.relay_ip.clone();
     }
     let mut found: Vec<IpAddr> = Vec::new();
-    for address in listen(options).iter().chain(&options.tls) {
+    for address in listen(options, machine).iter().chain(&options.tls) {
         let ip = address.ip();
         let candidates = if ip.is_unspecified() {
             machine.routed.iter().copied().filter(|routed| routed.is_ipv4() == ip.is_ipv4()).collect()
@@ -151,7 +150,7 @@ fn listeners(options: &Options, machine: &Machine, relays: &[RelayIp]) -> Result
         SocketAddr::new(relay.map_or(local.ip(), |relay| relay.external), local.port())
     };
     let mut listeners: Vec<Listener> = Vec::new();
-    for address in listen(options) {
+    for address in listen(options, machine) {
         for ip in expand(address.ip(), machine) {
             let local = SocketAddr::new(ip, address.port());
             if !listeners.iter().any(|listener| listener.local == local) {

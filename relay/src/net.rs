@@ -6,7 +6,7 @@
 //! relay sockets: with the shard whose allocation they belong to      /
 //! ```
 //!
-//! Shards pass packets for each other's relayed addresses through the [`exchange`]. Nothing in here knows a
+//! Shards pass packets for each other's relayed addresses through the exchange. Nothing in here knows a
 //! rule of TURN, and nothing knows command lines, configuration files or logs.
 
 mod exchange;

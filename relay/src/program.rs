@@ -10,6 +10,7 @@ use crate::check::{self, Step};
 use crate::cli::{Cli, Command, Options};
 use crate::config::{self, BadOption};
 use crate::link::{BadLink, Link, Login};
+use crate::machine;
 use crate::net::{StartError, now};
 use crate::owner::Reach;
 use crate::serve;
@@ -132,7 +133,7 @@ pub(crate) async fn reach(options: &Options) -> Result<Reach, Failure> {
     let settings = serve::settings(options).await?;
     let udp: Vec<_> =
         settings.listeners.iter().filter(|l| !l.optional).map(|listener| listener.local).collect();
-    let tcp = if options.no_tcp { Vec::new() } else { config::listen(options) };
+    let tcp = if options.no_tcp { Vec::new() } else { config::listen(options, &machine::look()) };
     Ok(Reach {
         udp: serve::best(&settings, &udp),
         tcp: serve::best(&settings, &tcp),

@@ -73,6 +73,8 @@ use crate::stun::{Builder, Class, ErrorCode, Message, Method, Seal, attr};
 
 /// Events that wait to be fetched; more push the oldest out.
 const MAX_EVENTS: usize = 1024;
+/// Refusals among them: whoever fails to log in a thousand times a second does not fill the log.
+const MAX_REFUSALS: usize = 32;
 /// The longest reply.
 const MAX_REPLY: usize = 2048;
 
@@ -306,6 +308,9 @@ impl Server {
     }
 
     fn tell(&mut self, event: Event) {
+        if matches!(event, Event::Refused { .. }) && self.events.len() >= MAX_REFUSALS {
+            return;
+        }
         if self.events.len() >= MAX_EVENTS {
             self.events.pop_front();
         }

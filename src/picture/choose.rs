@@ -211,6 +211,9 @@ pub struct Look {
 /// A terminal on this machine takes this much without falling behind.
 const LOCAL_RATE: u32 = 1_500_000;
 
+/// Pixels without loss take more; kitty reads ten times this.
+const LOCAL_PIXEL_RATE: u32 = 4_000_000;
+
 /// What a decent link carries beside the call itself.
 const SSH_RATE: u32 = 250_000;
 
@@ -224,7 +227,11 @@ pub fn choose(render: Render, color: ColorChoice, facts: &Facts) -> Look {
         Render::Only(mode) => mode,
         Render::Auto => facts.mode(color),
     };
-    let bytes_per_second = if facts.ssh { SSH_RATE } else { LOCAL_RATE };
+    let bytes_per_second = match mode {
+        _ if facts.ssh => SSH_RATE,
+        Mode::Kitty => LOCAL_PIXEL_RATE,
+        _ => LOCAL_RATE,
+    };
     Look { mode, color, cell: facts.answers.cell.unwrap_or_default(), bytes_per_second }
 }
 

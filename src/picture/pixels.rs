@@ -73,11 +73,13 @@ pub(super) struct Pixels {
     turn: bool,
     size: Option<(usize, usize)>,
     sent: Vec<Rgb>,
+    /// Something was sent since the last removal.
+    pub(super) shown: bool,
     tiles: Vec<Tile>,
 }
 
 /// The budget should do for so many images a second.
-const RATE: f64 = 12.0;
+const RATE: f64 = 15.0;
 
 /// No more pixels than this: a video call's picture does not have more detail.
 const MOST_PIXELS: f64 = 640.0 * 360.0;
@@ -125,13 +127,15 @@ impl Pixels {
             return out;
         }
         self.turn = !self.turn;
+        self.shown = true;
         P::write(&mut out, &Image { width, height, pixels }, &tiles, view, self.turn);
         self.sent.clear();
         self.sent.extend_from_slice(pixels);
         self.tiles = tiles;
         let shown: usize = self.tiles.iter().map(|tile| tile.width * tile.height).sum();
         let now = out.len() as f64 / shown.max(1) as f64;
-        self.bytes_per_pixel = Some(0.8 * each + 0.2 * now);
+        // Quick to learn that images are larger than thought, slow to trust that they got smaller.
+        self.bytes_per_pixel = Some(now.max(0.8 * each + 0.2 * now));
         out
     }
 

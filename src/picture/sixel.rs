@@ -22,7 +22,7 @@ const FIRST: u8 = 16;
 const COLORS: usize = 240;
 
 impl Protocol for Sixel {
-    const BYTES_PER_PIXEL: f64 = 1.5;
+    const BYTES_PER_PIXEL: f64 = 3.0;
     const DITHER: i32 = 16;
 
     /// A whole fraction of the pixels on the screen.
@@ -49,14 +49,22 @@ impl Protocol for Sixel {
                 view,
             );
             let (across, down) = screen_size(tile.cells, view);
-            let color = |x: usize, y: usize| {
-                let (x, y) = ((left + x) / factor, (top + y) / factor);
-                let inside = (x < image.width).then_some(y * image.width + x);
-                inside.and_then(|at| colors.get(at)).copied().unwrap_or_default()
+            let columns = columns(left, across, factor);
+            let first = left / factor;
+            let row = |y: usize| {
+                let start = (top + y) / factor * image.width + first;
+                colors.get(start..start + columns.len()).unwrap_or_default()
             };
-            write_tile(out, across, down, color);
+            write_tile(out, &columns, down, row);
         }
     }
+}
+
+/// The widths on the screen of the image's columns that lie below `across` pixels from `left` on.
+fn columns(left: usize, across: usize, factor: usize) -> Vec<usize> {
+    let (first, end) = (left / factor, (left + across).div_ceil(factor));
+    let edge = |column: usize| (column * factor).clamp(left, left + across);
+    (first..end).map(|column| edge(column + 1) - edge(column)).collect()
 }
 
 /// Screen pixels of a rectangle of cells.
@@ -70,25 +78,29 @@ fn index(pixel: Rgb) -> u8 {
     ColorDepth::Indexed.index(pixel).saturating_sub(FIRST)
 }
 
-fn write_tile(out: &mut Vec<u8>, width: usize, height: usize, color: impl Fn(usize, usize) -> u8) {
+/// Writes `height` rows of pixels: `row` tells the colours of each, one for every column.
+fn write_tile<'a>(out: &mut Vec<u8>, columns: &[usize], height: usize, row: impl Fn(usize) -> &'a [u8]) {
+    let width: usize = columns.iter().sum();
     out.extend_from_slice(format!("\x1bP0;1;0q\"1;1;{width};{height}").as_bytes());
     let mut defined = [false; COLORS];
-    let mut masks = vec![0u8; COLORS * width];
+    let mut masks = vec![0u8; COLORS * columns.len()];
     for top in (0..height).step_by(BAND) {
         let mut used = [false; COLORS];
         for y in top..height.min(top + BAND) {
-            for x in 0..width {
-                let color = usize::from(color(x, y));
-                if let (Some(mask), Some(used)) = (masks.get_mut(color * width + x), used.get_mut(color)) {
+            for (x, &color) in row(y).iter().enumerate() {
+                let color = usize::from(color);
+                if let (Some(mask), Some(used)) =
+                    (masks.get_mut(color * columns.len() + x), used.get_mut(color))
+                {
                     *mask |= 1 << (y - top);
                     *used = true;
                 }
             }
         }
-        let colors = masks.chunks_exact_mut(width.max(1)).zip(used).zip(&mut defined).zip(0u8..);
+        let colors = masks.chunks_exact_mut(columns.len().max(1)).zip(used).zip(&mut defined).zip(0u8..);
         for (((masks, _), defined), color) in colors.filter(|(((_, used), _), _)| *used) {
             select(out, color, std::mem::replace(defined, true));
-            runs(out, masks);
+            runs(out, masks, columns);
             masks.fill(0);
             out.push(b'$');
         }
@@ -109,16 +121,18 @@ fn select(out: &mut Vec<u8>, color: u8, defined: bool) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// One pass: a byte for each column of six, repeated columns counted. What is empty at the end is left out.
-fn runs(out: &mut Vec<u8>, masks: &[u8]) {
+/// One pass: a byte for each pixel column of six, repeated ones counted. What is empty at the end is left out.
+fn runs(out: &mut Vec<u8>, masks: &[u8], columns: &[usize]) {
     let end = masks.iter().rposition(|&mask| mask != 0).map_or(0, |last| last + 1);
+    let mut columns = columns.iter();
     for run in masks.get(..end).unwrap_or_default().chunk_by(|one, next| one == next) {
         let sixel = 63 + run.first().copied().unwrap_or_default();
-        if run.len() > 3 {
-            out.extend_from_slice(format!("!{}", run.len()).as_bytes());
+        let length: usize = columns.by_ref().take(run.len()).sum();
+        if length > 3 {
+            out.extend_from_slice(format!("!{length}").as_bytes());
             out.push(sixel);
         } else {
-            out.extend(run.iter().map(|_| sixel));
+            out.extend(std::iter::repeat_n(sixel, length));
         }
     }
 }
@@ -159,12 +173,16 @@ mod tests {
 
     #[test]
     fn every_pixel_gets_its_colour_and_none_is_left_out() {
-        let color = |x: usize, y: usize| ((x / 5 * 7 + y / 4 * 31) % COLORS) as u8;
+        // Nineteen columns of two pixels, the first of which is cut in half.
+        let color = |x: usize, y: usize| ((x / 3 * 7 + y / 4 * 31) % COLORS) as u8;
+        let rows: Vec<Vec<u8>> = (0..20).map(|y| (0..19).map(|x| color(x, y)).collect()).collect();
+        let columns = columns(3, 37, 2);
+        assert_eq!((columns.len(), columns[0], columns[18]), (19, 1, 2));
         let mut out = Vec::new();
-        write_tile(&mut out, 37, 20, color);
+        write_tile(&mut out, &columns, 20, |y| &rows[y]);
         let pixels = read(&String::from_utf8(out).unwrap(), 37, 20);
         for (at, pixel) in pixels.into_iter().enumerate() {
-            assert_eq!(pixel, Some(color(at % 37, at / 37)), "{at}");
+            assert_eq!(pixel, Some(color((at % 37).div_ceil(2), at / 37)), "{at}");
         }
     }
 

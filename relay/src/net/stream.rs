@@ -4,15 +4,17 @@
 //! |---|---|
 //! | messages to a connection, 256 | the message is dropped, counted: late media is worth nothing |
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::portable::PortableShard;
@@ -22,7 +24,9 @@ use crate::stun::frame_length;
 
 /// Connections at a time, over all listeners of one kind.
 const MAX_CONNECTIONS: usize = 16_384;
-/// A connection without an allocation is closed after so long without a message.
+/// Connections of one address at a time: a household, or a company behind one NAT.
+const MAX_PER_ADDRESS: usize = 512;
+/// A connection that is quiet for so long, or that has been there for so long, needs an allocation to stay.
 const IDLE: Duration = Duration::from_secs(30);
 /// A TLS handshake that takes longer is given up.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -44,9 +48,43 @@ pub(super) enum Wrap {
     Tls(TlsAcceptor),
 }
 
+/// How many connections each address has.
+#[derive(Default)]
+struct Crowd(Mutex<HashMap<IpAddr, usize>>);
+
+/// One connection's place among those of its address.
+struct Place {
+    crowd: Arc<Crowd>,
+    address: IpAddr,
+}
+
+impl Crowd {
+    /// `None` if the address has too many.
+    fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_default();
+        (*count < MAX_PER_ADDRESS).then(|| {
+            *count += 1;
+            Place { crowd: Arc::clone(self), address }
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.crowd.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut entry) = counts.entry(self.address) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+    }
+}
+
 /// Accepts connections for ever.
 pub(super) async fn accept(listener: TcpListener, shard: Arc<PortableShard>, wrap: Wrap) {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let (room, crowd) = (Arc::new(Semaphore::new(MAX_CONNECTIONS)), Arc::new(Crowd::default()));
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
         let Ok((stream, from)) = listener.accept().await else {
@@ -54,10 +92,12 @@ pub(super) async fn accept(listener: TcpListener, shard: Arc<PortableShard>, wra
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
+        let from = plain(from);
+        let Some(place) = crowd.admit(from.ip()) else { continue };
         let (shard, wrap) = (Arc::clone(&shard), wrap.clone());
         tokio::spawn(async move {
-            begin(stream, plain(from), &shard, wrap).await;
-            drop(permit);
+            begin(stream, from, &shard, wrap).await;
+            drop((permit, place));
         });
     }
 }
@@ -96,12 +136,15 @@ async fn serve(
 /// Hands whole messages on until the stream ends, goes quiet or carries something else.
 async fn read<S: AsyncRead>(mut stream: ReadHalf<S>, client: Client, shard: &PortableShard) {
     let mut buffer = Vec::new();
+    let mut looked = Instant::now();
     loop {
         buffer.reserve(CHUNK);
-        match timeout(IDLE, stream.read_buf(&mut buffer)).await {
-            Err(_) if shard.serves(&client) => continue,
-            Ok(Ok(1..)) => {}
-            Err(_) | Ok(_) => return,
+        let ended = matches!(timeout(IDLE, stream.read_buf(&mut buffer)).await, Ok(Err(_) | Ok(0)));
+        if ended || (looked.elapsed() >= IDLE && !shard.serves(&client)) {
+            return;
+        }
+        if looked.elapsed() >= IDLE {
+            looked = Instant::now();
         }
         let mut rest = buffer.as_slice();
         loop {
@@ -140,5 +183,20 @@ async fn write<S: AsyncWrite>(mut stream: WriteHalf<S>, mut outbox: mpsc::Receiv
         if !matches!(written.await, Ok(Ok(()))) {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_its_share_of_connections_and_is_forgotten_after_the_last() {
+        let crowd = Arc::new(Crowd::default());
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let places: Vec<_> = (0..MAX_PER_ADDRESS).map(|_| crowd.admit(address).unwrap()).collect();
+        assert!(crowd.admit(address).is_none() && crowd.admit(IpAddr::from([192, 0, 2, 2])).is_some());
+        drop(places);
+        assert!(crowd.0.lock().unwrap().is_empty());
     }
 }

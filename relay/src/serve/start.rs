@@ -32,7 +32,7 @@ pub(crate) async fn prepare(typed: &Options) -> Result<Prepared, Failure> {
     let (credentials, login, new_secret) = credentials(&options, &state)?;
     let settings = settings(&options).await?;
     let certificate = certificate(&options, &state)?;
-    let listen = config::listen(&options);
+    let listen = config::listen(&options, &machine::look());
     let plan = Plan {
         settings,
         credentials,

@@ -190,6 +190,7 @@ impl Conversation {
             Ok(Message::Talk(talk)) => {
                 if let Talk::Hello { candidates, .. } = &talk {
                     session.path.theirs.clone_from(candidates);
+                    self.path(session).await;
                 }
                 step(life, &session.line, Input::Heard(talk))
             }
@@ -311,7 +312,9 @@ impl Conversation {
 
     /// Tells the path, once for each change.
     async fn path(&mut self, session: &Session) {
-        let (Some(path), Some(_)) = (self.peer.path(), self.connected) else { return };
+        // Whoever is asked for consent wants to know it before the call is connected.
+        let wanted = self.connected.is_some() || !session.config.auto_accept;
+        let Some(path) = self.peer.path().filter(|_| wanted) else { return };
         if self.told_path == Some(path) {
             return;
         }

@@ -1,0 +1,98 @@
+//! What whole calls cost: real p2pcall processes over loopback, measured from outside. `scripts/bench call` runs
+//! it; linux only, for it reads `/proc`.
+//!
+//! ```text
+//! start     process started -> code; answer started -> connected, first picture, first sound
+//! work      processor time and memory of each end of a call that runs, by /proc
+//! screen    test card -> H.264 -> network -> terminal output, parsed: the age of what is shown, by its clock bar
+//! ```
+#![cfg_attr(
+    target_os = "linux",
+    expect(
+        clippy::print_stdout,
+        clippy::disallowed_methods,
+        reason = "a benchmark prints, and reads the clock"
+    )
+)]
+
+#[cfg(target_os = "linux")]
+mod call {
+    pub(crate) mod end;
+    pub(crate) mod figure;
+    pub(crate) mod pair;
+    pub(crate) mod screen;
+    pub(crate) mod shown;
+    pub(crate) mod start;
+    pub(crate) mod work;
+}
+
+#[cfg(target_os = "linux")]
+fn main() -> std::process::ExitCode {
+    linux::main()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use super::call::figure::Table;
+    use super::call::{end::Trouble, screen, start, work};
+    use clap::{Parser, ValueEnum};
+    use std::process::ExitCode;
+    use std::time::Duration;
+
+    /// What can be asked for.
+    #[derive(Debug, Parser)]
+    struct Options {
+        /// What is measured [default: all of it]
+        #[arg(value_enum)]
+        parts: Vec<Part>,
+        /// How often each figure is taken; the median counts
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+        runs: u32,
+        /// How long each call runs whose processor time is taken, seconds
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+        seconds: u64,
+        /// Cargo's own word for "measure": without it (`cargo test --all-targets`) nothing is done
+        #[arg(long, hide = true)]
+        bench: bool,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+    enum Part {
+        Start,
+        Work,
+        Screen,
+    }
+
+    pub(super) fn main() -> ExitCode {
+        let options = Options::parse();
+        if !options.bench {
+            return ExitCode::SUCCESS;
+        }
+        match measure(&options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(trouble) => {
+                println!("bench: {trouble}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn measure(options: &Options) -> Result<(), Trouble> {
+        let asked = |part| options.parts.is_empty() || options.parts.contains(&part);
+        let mut table = Table::begin(options.runs);
+        if asked(Part::Start) {
+            start::measure(&mut table, options.runs)?;
+        }
+        if asked(Part::Work) {
+            work::measure(&mut table, options.runs, Duration::from_secs(options.seconds))?;
+        }
+        if asked(Part::Screen) {
+            screen::measure(&mut table, options.runs)?;
+        }
+        table.end();
+        Ok(())
+    }
+}
