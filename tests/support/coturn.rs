@@ -107,6 +107,13 @@ impl Coturn {
     }
 }
 
+impl Coturn {
+    /// Starts it again on the same ports, on loopback.
+    pub(crate) fn again(&self, extra: &[&str]) -> Option<Self> {
+        Self::start_in(&[], self.address, (self.port, self.tls_port), extra)
+    }
+}
+
 impl Drop for Coturn {
     fn drop(&mut self) {
         self.kill();
