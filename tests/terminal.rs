@@ -1,7 +1,6 @@
 //! The full screen on a real terminal: tmux plays it, types and reads the screen back.
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     clippy::disallowed_methods,
     clippy::print_stdout,
     reason = "a test fails by panicking, waits by the clock, and says what it skips"
