@@ -72,8 +72,8 @@ pub(crate) fn sorted(values: &[f64]) -> Vec<f64> {
     sorted
 }
 
-/// The value that this fraction of them does not exceed (the nearest rank; the mean of the middle two for the
-/// median); NaN without values.
+/// The value at this fraction of the way from the least to the greatest; the mean of two where it falls between
+/// them; NaN without values.
 pub(crate) fn quantile(sorted: &[f64], fraction: f64) -> f64 {
     let at = |rank: usize| sorted.get(rank).copied().unwrap_or(f64::NAN);
     let position = fraction * sorted.len().saturating_sub(1) as f64;

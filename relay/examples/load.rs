@@ -41,6 +41,8 @@ use tokio::time::timeout;
 /// Nothing for so long means that what is missing is lost.
 const LATE: Duration = Duration::from_millis(500);
 const BURST: usize = 16;
+/// Allocations that are made at a time.
+const WORKERS: usize = 50;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -171,20 +173,31 @@ async fn connect(plan: &Plan) -> (Client, SocketAddr) {
     }
 }
 
-async fn allocate(plan: &Plan) {
-    let (before, used) = (resident_kb(plan.pid), cpu(plan.pid));
+/// One worker's share of the allocations, each with a channel.
+async fn some_allocations(plan: Plan) -> Vec<Client> {
+    let peer = SocketAddr::new(plan.server.ip(), 9);
     let mut clients = Vec::new();
-    for _ in 0..plan.allocations {
-        let (mut client, _) = connect(plan).await;
-        let peer = SocketAddr::new(plan.server.ip(), 9);
+    for _ in 0..plan.allocations / WORKERS {
+        let (mut client, _) = connect(&plan).await;
         client.bind(ChannelNumber::FIRST, peer).await.unwrap();
         clients.push(client);
     }
+    clients
+}
+
+async fn allocate(plan: &Plan) {
+    let (before, used) = (resident_kb(plan.pid), cpu(plan.pid));
+    // Several at a time, as from many people: one after another would measure how a thread wakes up.
+    let workers: Vec<_> = (0..WORKERS).map(|_| tokio::spawn(some_allocations(plan.clone()))).collect();
+    let mut clients = Vec::new();
+    for worker in workers {
+        clients.extend(worker.await.unwrap());
+    }
     let (after, spent) = (resident_kb(plan.pid), cpu(plan.pid) - used);
-    let count = plan.allocations as f64;
+    let count = clients.len() as f64;
     println!(
         "allocations {} cpu_us {:.1} resident_kb {:.2} idle_kb {before}",
-        plan.allocations,
+        clients.len(),
         spent as f64 / 1000.0 / count,
         (after - before) as f64 / count
     );
