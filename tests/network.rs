@@ -422,7 +422,7 @@ fn not_one_packet_leaves_but_to_the_friend() {
                    chain outwards {{
                      type filter hook output priority 0;
                      oifname lo meta l4proto {{ tcp, udp }} th dport {{ 53, 5353 }} counter name names;
-                     oifname != lo meta l4proto {{ tcp, udp }} ip daddr {friend} counter name friend accept;
+                     oifname != lo ip daddr {friend} counter name friend accept;
                      oifname != lo meta l4proto != ipv6-icmp counter name others;
                    }}
                  }}"
