@@ -9,12 +9,15 @@ use std::net::IpAddr;
 use super::bucket::{Bucket, Rate};
 
 const BUCKETS: usize = 4096;
+/// All networks together get so many times what one gets: a flood from everywhere must leave time for calls.
+const ALL: u32 = 25;
 
 /// Sheds replies to whoever has not authenticated.
 #[derive(Debug)]
 pub(super) struct Limiter {
     buckets: Vec<Bucket>,
     rate: Rate,
+    all: Bucket,
     hasher: std::collections::hash_map::RandomState,
 }
 
@@ -24,6 +27,7 @@ impl Limiter {
         Self {
             buckets: vec![Bucket::default(); BUCKETS],
             rate: Rate { per_second, burst: per_second.saturating_mul(4) },
+            all: Bucket::default(),
             hasher: std::collections::hash_map::RandomState::new(),
         }
     }
@@ -38,7 +42,12 @@ impl Limiter {
             IpAddr::V6(ip) => (u128::from(ip) >> 72) as u64 | 1 << 63,
         };
         let index = self.hasher.hash_one(network) as usize % BUCKETS;
-        self.buckets.get_mut(index).is_some_and(|bucket| bucket.take(self.rate, millis, 1))
+        let all = Rate {
+            per_second: self.rate.per_second.saturating_mul(ALL),
+            burst: self.rate.burst.saturating_mul(ALL),
+        };
+        let one = self.buckets.get_mut(index).is_some_and(|bucket| bucket.take(self.rate, millis, 1));
+        one && self.all.take(all, millis, 1)
     }
 }
 
@@ -59,6 +68,13 @@ mod tests {
         assert_eq!(admitted(&mut limiter, "203.0.113.99", 30), 0);
         assert_eq!(admitted(&mut limiter, "2001:db8:0:1::1", 30), 30);
         assert_eq!(admitted(&mut limiter, "2001:db8:0:2::1", 30), 10);
+    }
+
+    #[test]
+    fn all_networks_together_have_an_allowance_too() {
+        let mut limiter = Limiter::new(10);
+        let address = |n: u32| IpAddr::from((n << 8 | 0x0B00_0001).to_be_bytes());
+        assert_eq!((0..5000).filter(|&n| limiter.admit(address(n), 1000)).count(), 40 * ALL as usize);
     }
 
     #[test]
