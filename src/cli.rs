@@ -1,4 +1,5 @@
 //! What can be typed: the clap types, and nothing else. Every flag also has a `P2PCALL_*` variable.
+#![allow(rustdoc::broken_intra_doc_links, reason = "the comments are what --help prints, brackets and all")]
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -59,7 +59,7 @@ pub use port::{Agent, Port};
 pub use router::{AgentId, Credentials, Dropped, LinkId, OfferId};
 
 use crate::config::NetworkConfig;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -104,8 +104,11 @@ pub enum TransportEvent {
         /// What it should carry.
         new: SocketAddr,
     },
-    /// The usable local addresses are other ones than those that were bound. Said once for each change.
-    InterfacesChanged,
+    /// A local address that was bound is gone, and there are others. Said once for each change.
+    InterfacesChanged {
+        /// Those that are gone.
+        gone: Vec<IpAddr>,
+    },
     /// A relay took up our doorbell, or let go of it.
     Doorbell {
         /// Index into the configured relays.
@@ -292,17 +295,21 @@ async fn list_interfaces() -> std::io::Result<Vec<interfaces::Interface>> {
     tokio::task::spawn_blocking(interfaces::system::list).await?
 }
 
-/// Says when the addresses are other ones.
-async fn watch_interfaces(hub: Arc<Hub>, mut known: Vec<interfaces::Usable>, only: Vec<std::net::IpAddr>) {
+/// Says when addresses that were bound are gone and others are there. What merely comes along, a VPN say, harms no
+/// code. Without any address there is nothing to do but wait: the same may come back, as after a wireless network
+/// was lost for a moment, and sockets and codes are good again.
+async fn watch_interfaces(hub: Arc<Hub>, mut known: Vec<interfaces::Usable>, only: Vec<IpAddr>) {
     loop {
         tokio::time::sleep(WATCH_INTERVAL).await;
         let Ok(list) = list_interfaces().await else { continue };
         let now = interfaces::usable(&list, &only);
-        let same = now.len() == known.len()
-            && now.iter().all(|one| known.iter().any(|other| other.address == one.address));
-        if !same {
+        let before = known.iter().map(|one| one.address);
+        let gone: Vec<IpAddr> =
+            before.filter(|address| !now.iter().any(|one| one.address == *address)).collect();
+        let offline = now.iter().all(|one| one.address.is_loopback());
+        if !gone.is_empty() && !offline {
             known = now;
-            hub.tell(TransportEvent::InterfacesChanged);
+            hub.tell(TransportEvent::InterfacesChanged { gone });
         }
     }
 }

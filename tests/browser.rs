@@ -1,10 +1,5 @@
 //! Calls with a real Chromium, in both roles, by whole session descriptions; `tests/browser/call.mjs` plays the
 //! other end and judges.
-#![expect(
-    clippy::expect_used,
-    clippy::print_stdout,
-    reason = "a test fails by panicking and says what it skips"
-)]
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,11 @@
 //! Calls through a real coturn: every transport, every way to log in, and what is said when it fails.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, waits by the clock, and says what it measured"
+)]
 
 mod support;
 
@@ -179,8 +186,10 @@ fn servers_that_say_nothing_hold_an_offer_up_for_less_than_three_seconds() {
         if !warned_of(&alice, "relay_silent") {
             alice.wait_for("warning", SOON, relay_silent);
         }
+        let began = Instant::now();
         let mut bob = start(&["answer", &code], options);
         bob.wait_for_state("connected", SOON);
+        support::measured("direct, silent servers", began.elapsed());
         alice.wait_for_state("connected", SOON);
         hang_up(alice, bob);
     }
@@ -198,6 +207,32 @@ fn a_relay_only_code_tells_nothing_but_the_relay() {
     let addresses = said["addresses"].as_array().expect("a list");
     assert!(!addresses.is_empty() && addresses.iter().all(|item| item["type"] == "relay"), "{said}");
     assert_eq!(said["relay"], true, "{said}");
+}
+
+#[test]
+fn a_relay_that_is_started_again_while_an_offer_waits_means_another_code() {
+    for only in [true, false] {
+        let Some(mut relay) = Coturn::start(ACCOUNTS) else { return };
+        let (link, stun) = (relay.link("tcp"), relay.stun());
+        let more: &[&str] = if only { &["--relay-only"] } else { &["--stun", &stun] };
+        let options = [&["--relay", &link], more].concat();
+        let (mut alice, old) = offer(&options);
+        relay.kill();
+        alice.wait_for("warning", SOON, |event| event["code"] == "relay_lost");
+        // As long as it is away, the code's other addresses are good.
+        assert!(
+            alice.of_kind("code").count() == 1
+                && alice.of_kind("state").all(|state| state["state"] != "ended")
+        );
+        // Its certificate is another one, its ports are the same.
+        let Some(_again) = relay.again(ACCOUNTS) else { return };
+        let code = alice.wait_for_code(SOON);
+        assert_ne!(code, old);
+        let mut bob = start(&["answer", &code], &options);
+        bob.wait_for_state("connected", SOON);
+        alice.wait_for_state("connected", SOON);
+        hang_up(alice, bob);
+    }
 }
 
 #[test]

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use p2pcall_relay::client::{Client, Session, Wire};
+use p2pcall_relay::client::{Client, ClientError, Session, Wire};
 use p2pcall_relay::server::Credential;
 use p2pcall_relay::stun::{
     Builder, ChannelData, ChannelNumber, Class, Demux, Message, Method, Seal, TransactionId, attr,
@@ -41,6 +41,8 @@ use tokio::time::timeout;
 /// Nothing for so long means that what is missing is lost.
 const LATE: Duration = Duration::from_millis(500);
 const BURST: usize = 16;
+/// Allocations that are made at a time.
+const WORKERS: usize = 50;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -157,25 +159,45 @@ fn resident_kb(pid: u32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-async fn connect(plan: &Plan) -> Client {
-    Client::new(Wire::udp(plan.server).await.unwrap(), Session::new(Some(plan.credential.clone())))
+/// A client with an allocation, and its relayed address.
+async fn connect(plan: &Plan) -> (Client, SocketAddr) {
+    loop {
+        let wire = Wire::udp(plan.server).await.unwrap();
+        let mut client = Client::new(wire, Session::new(Some(plan.credential.clone())));
+        match client.allocate(None, None).await {
+            Ok(allocated) => return (client, allocated.relayed),
+            // The system gave us a port whose allocation of an earlier run is still there.
+            Err(ClientError::Refused(refused)) if refused.code == 437 => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// One worker's share of the allocations, each with a channel.
+async fn some_allocations(plan: Plan) -> Vec<Client> {
+    let peer = SocketAddr::new(plan.server.ip(), 9);
+    let mut clients = Vec::new();
+    for _ in 0..plan.allocations / WORKERS {
+        let (mut client, _) = connect(&plan).await;
+        client.bind(ChannelNumber::FIRST, peer).await.unwrap();
+        clients.push(client);
+    }
+    clients
 }
 
 async fn allocate(plan: &Plan) {
     let (before, used) = (resident_kb(plan.pid), cpu(plan.pid));
+    // Several at a time, as from many people: one after another would measure how a thread wakes up.
+    let workers: Vec<_> = (0..WORKERS).map(|_| tokio::spawn(some_allocations(plan.clone()))).collect();
     let mut clients = Vec::new();
-    for _ in 0..plan.allocations {
-        let mut client = connect(plan).await;
-        let peer = SocketAddr::new(plan.server.ip(), 9);
-        client.allocate(None, None).await.unwrap();
-        client.bind(ChannelNumber::FIRST, peer).await.unwrap();
-        clients.push(client);
+    for worker in workers {
+        clients.extend(worker.await.unwrap());
     }
     let (after, spent) = (resident_kb(plan.pid), cpu(plan.pid) - used);
-    let count = plan.allocations as f64;
+    let count = clients.len() as f64;
     println!(
         "allocations {} cpu_us {:.1} resident_kb {:.2} idle_kb {before}",
-        plan.allocations,
+        clients.len(),
         spent as f64 / 1000.0 / count,
         (after - before) as f64 / count
     );
@@ -225,11 +247,9 @@ async fn relay(plan: &Plan) {
 /// A client with an allocation, and the other end of it: where it is, and a task that echoes.
 async fn prepare(plan: &Plan, _index: usize) -> (Socket, SocketAddr) {
     let burst = plan.mode == Mode::Burst;
-    let mut client = connect(plan).await;
-    let ours = client.allocate(None, None).await.unwrap().relayed;
+    let (mut client, ours) = connect(plan).await;
     let peer = if plan.mode == Mode::Inside {
-        let mut friend = connect(plan).await;
-        let theirs = friend.allocate(None, None).await.unwrap().relayed;
+        let (mut friend, theirs) = connect(plan).await;
         friend.bind(ChannelNumber::FIRST, ours).await.unwrap();
         let socket = Socket::new(friend.into_wire().into_udp().unwrap(), false);
         tokio::spawn(echo(socket, Some(plan.server)));

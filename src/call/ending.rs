@@ -1,6 +1,7 @@
 //! PURE: how a call can end, each way with its reason, its exit code, its sentence and its remedy: one
 //! table, so that the screen, the headless lines and the exit code can't disagree.
 
+use super::channel::Talk;
 use super::event::{CallEvent, CallState, EndReason, StateEvent};
 use crate::error::{Exit, Failure};
 
@@ -58,6 +59,15 @@ impl Ending {
             Self::Lost { .. } => Exit::Lost,
             Self::Broken(failure) => failure.exit,
             _ => Exit::NoConnection,
+        }
+    }
+
+    /// What the other end was told with it.
+    pub fn last_word(&self) -> Option<Talk> {
+        match self {
+            Self::HungUp { .. } | Self::DurationOver | Self::NoConsent => Some(Talk::Hangup),
+            Self::WeRefused => Some(Talk::Refused),
+            _ => None,
         }
     }
 

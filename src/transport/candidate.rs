@@ -2,7 +2,7 @@
 
 use crate::call::event::{PathKind, Protocol};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// An address at which this end can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct RelayPath {
     pub server: SocketAddr,
     /// How it is reached.
     pub protocol: Protocol,
+    /// From which own address, where that is known: without it the allocation is lost.
+    pub from: Option<IpAddr>,
 }
 
 /// A server that was asked.

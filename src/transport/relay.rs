@@ -61,8 +61,7 @@ pub(super) struct Keeper {
 struct Success {
     line: Held,
     relayed: SocketAddr,
-    server: SocketAddr,
-    protocol: Protocol,
+    path: RelayPath,
 }
 
 /// How an attempt went wrong.
@@ -106,7 +105,7 @@ impl Keeper {
 
     /// Uses an allocation until it is lost (`true`) or given back (`false`).
     async fn serve(&self, success: Success) -> bool {
-        let Success { line, relayed, server, protocol } = success;
+        let Success { line, relayed, path } = success;
         let Some(line) = line.take() else { return true };
         let link = self.hub.next_link();
         let candidate = LocalCandidate {
@@ -116,7 +115,7 @@ impl Keeper {
             default_route: false,
             bridge: false,
             lonely: false,
-            relay: Some(RelayPath { link: self.index, server, protocol }),
+            relay: Some(path),
         };
         line.hand_on(link);
         self.hub.open(link, Arc::new(Allocation { line: Arc::clone(&line), candidate }));
@@ -198,16 +197,19 @@ impl Keeper {
     }
 
     async fn attempt_at(&self, server: SocketAddr, protocol: Protocol) -> Result<Success, Failure> {
+        let mut from = source_towards(server);
         let line = match protocol {
             Protocol::Udp => {
                 let socket = self.host_towards(server).ok_or(Failure::Silent)?;
+                from = Some(socket.candidate().address.ip());
                 Line::over_udp(Arc::clone(&self.hub), self.client(Framing::Datagram), socket, server)
             }
             Protocol::Tcp | Protocol::Tls => {
-                let from = self.host_towards(server).filter(|_| self.bound);
-                let from = from.map(|host| host.candidate().address.ip());
+                let bound = self.host_towards(server).filter(|_| self.bound);
+                let bound = bound.map(|host| host.candidate().address.ip());
+                from = bound.or(from);
                 let host = self.link.host.clone();
-                let target = Target { server, host, protocol, pin: self.link.pin, from };
+                let target = Target { server, host, protocol, pin: self.link.pin, from: bound };
                 let stream = connect(&target).await.map_err(|error| self.unconnected(&error))?;
                 Line::over_stream(Arc::clone(&self.hub), self.client(Framing::Stream), stream)
             }
@@ -217,7 +219,8 @@ impl Keeper {
         loop {
             match line.next_event().await {
                 TurnEvent::Allocated { relayed, .. } => {
-                    return Ok(Success { line: held, relayed, server, protocol });
+                    let path = RelayPath { link: self.index, server, protocol, from };
+                    return Ok(Success { line: held, relayed, path });
                 }
                 TurnEvent::Failed(TurnError::Silent | TurnError::Lost) | TurnEvent::Released => {
                     return Err(Failure::Silent);

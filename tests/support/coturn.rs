@@ -90,6 +90,11 @@ impl Coturn {
         }
     }
 
+    /// A link that leaves the transport open.
+    pub(crate) fn link_of_any(&self, login: &str) -> String {
+        format!("turn:{login}@{}:{}", self.address, self.port)
+    }
+
     /// As a STUN server.
     pub(crate) fn stun(&self) -> String {
         format!("{}:{}", self.address, self.port)
@@ -99,6 +104,13 @@ impl Coturn {
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+impl Coturn {
+    /// Starts it again on the same ports, on loopback.
+    pub(crate) fn again(&self, extra: &[&str]) -> Option<Self> {
+        Self::start_in(&[], self.address, (self.port, self.tls_port), extra)
     }
 }
 

@@ -112,6 +112,13 @@ impl Lab {
         self.run(machine, &format!("nft -f - <<'RULES'\n{rules}\nRULES"));
     }
 
+    /// Packets that a named counter of nftables has counted, `family table counter`.
+    pub(crate) fn counted(&self, machine: &str, counter: &str) -> u64 {
+        let said = self.run(machine, &format!("nft list counter {counter}"));
+        let mut words = said.split_whitespace().skip_while(|word| *word != "packets").skip(1);
+        words.next().and_then(|number| number.parse().ok()).expect("a number")
+    }
+
     /// What stands before a command that runs there.
     pub(crate) fn before(&self, machine: &str) -> Vec<String> {
         ["ip", "netns", "exec", &self.name(machine)].map(str::to_owned).into()

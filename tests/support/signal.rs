@@ -62,21 +62,38 @@ pub(crate) fn frequency(samples: &[f32]) -> f64 {
     }
 }
 
+/// Samples of one step of an envelope: 1 ms.
+const STEP: usize = 48;
+
+/// How loud each millisecond is, around the mean.
+fn envelope(samples: &[f32]) -> Vec<f32> {
+    let steps = samples.chunks_exact(STEP).map(|chunk| chunk.iter().map(|sample| sample.abs()).sum::<f32>());
+    let steps: Vec<f32> = steps.collect();
+    let mean = steps.iter().sum::<f32>() / steps.len().max(1) as f32;
+    steps.into_iter().map(|step| step - mean).collect()
+}
+
+/// Normalised correlation of `one` with as much of `other`.
+fn correlation(one: &[f32], other: &[f32]) -> f32 {
+    let (mut ab, mut aa, mut bb) = (0.0, 0.0, 1e-9);
+    for (a, b) in one.iter().zip(other) {
+        (ab, aa, bb) = (ab + a * b, aa + a * a, bb + b * b);
+    }
+    ab / (aa * bb + 1e-9).sqrt()
+}
+
 /// The best normalised correlation of `sent` within `heard` delayed by 0 to `max_lag` samples, and that
-/// delay: coarse over the envelope of every eighth sample, then fine.
+/// delay: coarse over the envelopes, for waves repeat themselves, then fine.
 fn best_correlation(sent: &[f32], heard: &[f32], max_lag: usize) -> (f32, usize) {
-    let at = |lag: usize, step: usize| -> f32 {
-        let (mut ab, mut aa, mut bb) = (0.0, 0.0, 1e-9);
-        for (a, b) in sent.iter().zip(heard.iter().skip(lag)).step_by(step) {
-            (ab, aa, bb) = (ab + a * b, aa + a * a, bb + b * b);
-        }
-        ab / (aa * bb).sqrt()
+    let best = |found: &mut dyn Iterator<Item = (f32, usize)>| {
+        found.fold((f32::MIN, 0), |a, b| if b.0 > a.0 { b } else { a })
     };
-    let best = |lags: &mut dyn Iterator<Item = usize>, step: usize| {
-        lags.map(|lag| (at(lag, step), lag)).fold((f32::MIN, 0), |a, b| if b.0 > a.0 { b } else { a })
-    };
-    let coarse = best(&mut (0..max_lag).step_by(4), 61).1;
-    best(&mut (coarse.saturating_sub(40)..coarse + 40), 1)
+    let (sent_steps, heard_steps) = (envelope(sent), envelope(heard));
+    let coarse = |lag: usize| (correlation(&sent_steps, heard_steps.get(lag..).unwrap_or_default()), lag);
+    let (_, lag) = best(&mut (0..max_lag / STEP).map(coarse));
+    let near = (lag * STEP).saturating_sub(2 * STEP)..lag * STEP + 2 * STEP;
+    let fine = |lag: usize| (correlation(sent, heard.get(lag..).unwrap_or_default()), lag);
+    best(&mut near.map(fine))
 }
 
 /// The median over whole seconds of their best correlation: one shift of the delay spoils one second. And

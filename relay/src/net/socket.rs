@@ -12,6 +12,17 @@ pub(super) const RELAY_BUFFER: usize = 256 << 10;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 
+/// As large as wished, whatever the system's limit says: with CAP_NET_ADMIN only.
+#[cfg(target_os = "linux")]
+fn force_recv_buffer(socket: &Socket, buffer: usize) -> io::Result<()> {
+    Ok(rustix::net::sockopt::set_socket_recv_buffer_size_force(socket, buffer)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn force_recv_buffer(_: &Socket, _buffer: usize) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// A UDP socket that does not block. Buffers are made as large as the system allows.
 pub(super) fn bind_udp(address: SocketAddr, buffer: usize) -> io::Result<UdpSocket> {
     bind_udp_with(address, buffer, |_| Ok(()))
@@ -29,7 +40,7 @@ pub(super) fn bind_udp_with(
     }
     socket.set_nonblocking(true)?;
     // A smaller buffer than wished is no reason to fail; who cares is told at the start.
-    let _ = socket.set_recv_buffer_size(buffer);
+    let _ = force_recv_buffer(&socket, buffer).or_else(|_| socket.set_recv_buffer_size(buffer));
     let _ = socket.set_send_buffer_size(buffer);
     prepare(&socket)?;
     socket.bind(&SockAddr::from(address))?;

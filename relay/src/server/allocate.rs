@@ -232,7 +232,9 @@ impl Server {
         }
         let peers = allocation.relayed.map(|relayed| relayed.map(|relayed| relayed.address()));
         allocation.extras_mut().hosts = None;
-        allocation.extras_mut().hosts = guest.and_then(|guest| self.shared.guests.register(guest, peers));
+        let owner = quota_name(&request.user.name);
+        allocation.extras_mut().hosts =
+            guest.and_then(|guest| self.shared.guests.register(guest, owner, peers));
     }
 
     /// The first relayed address, and the port reserved beside it.

@@ -12,6 +12,8 @@ use crate::stun::guest::Guest;
 #[derive(Debug)]
 struct Entry {
     password: String,
+    /// Whose guest it is: the owner's name as quotas count it.
+    owner: String,
     /// The owner's relayed addresses in canonical form.
     peers: [Option<SocketAddr>; 2],
     serial: u64,
@@ -51,19 +53,23 @@ impl Guests {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `None` if somebody else has registered a guest of that name.
+    /// `None` if somebody else has registered a guest of that name. The same owner with the same password takes
+    /// it over: it has come back with another address, and its old allocation has not expired yet.
     pub(super) fn register(
         self: &Arc<Self>,
         guest: Guest,
+        owner: &str,
         peers: [Option<SocketAddr>; 2],
     ) -> Option<Registration> {
         let mut book = self.book();
-        if book.entries.contains_key(guest.user()) {
+        let ours = |entry: &Entry| entry.owner == owner && entry.password == guest.password();
+        if book.entries.get(guest.user()).is_some_and(|entry| !ours(entry)) {
             return None;
         }
         book.serial += 1;
         let serial = book.serial;
-        let entry = Entry { password: guest.password().to_owned(), peers, serial, busy: false };
+        let (password, owner) = (guest.password().to_owned(), owner.to_owned());
+        let entry = Entry { password, owner, peers, serial, busy: false };
         book.entries.insert(guest.user().to_owned(), entry);
         drop(book);
         Some(Registration { guests: Arc::clone(self), guest, serial })
@@ -130,8 +136,10 @@ mod tests {
         let guests = Arc::new(Guests::default());
         let peer = "203.0.113.5:50000".parse().unwrap();
         let guest = Guest::new("friend", "secret").unwrap();
-        let host = guests.register(guest.clone(), [Some(peer), None]).unwrap();
-        assert!(guests.register(guest, [None, None]).is_none(), "the name is taken");
+        let host = guests.register(guest.clone(), "alice", [Some(peer), None]).unwrap();
+        assert!(guests.register(guest, "bob", [None, None]).is_none(), "the name is taken");
+        let other = Guest::new("friend", "other").unwrap();
+        assert!(guests.register(other, "alice", [None, None]).is_none(), "by the same owner too");
         let visit = guests.visit("friend").unwrap();
         assert!(visit.may_reach(peer) && !visit.may_reach("203.0.113.5:50001".parse().unwrap()));
         assert!(guests.visit("friend").is_none() && guests.visit("stranger").is_none());
@@ -140,5 +148,21 @@ mod tests {
         assert!(visit.welcome());
         drop(host);
         assert!(!visit.welcome() && guests.password("friend").is_none());
+    }
+
+    #[test]
+    fn a_host_that_comes_back_elsewhere_takes_its_guest_along() {
+        let guests = Arc::new(Guests::default());
+        let [old, new] =
+            ["203.0.113.5:50000", "203.0.113.5:50001"].map(|peer| peer.parse::<SocketAddr>().unwrap());
+        let guest = Guest::new("friend", "secret").unwrap();
+        let before = guests.register(guest.clone(), "alice", [Some(old), None]).unwrap();
+        let visit = guests.visit("friend").unwrap();
+        let after = guests.register(guest, "alice", [Some(new), None]).unwrap();
+        drop(before);
+        assert!(!visit.welcome());
+        assert!(guests.visit("friend").unwrap().may_reach(new));
+        drop(after);
+        assert!(guests.password("friend").is_none());
     }
 }

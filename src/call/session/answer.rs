@@ -17,8 +17,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// Ringing does not wait longer than this for a relay.
-const RELAY_PATIENCE: Duration = Duration::from_secs(1);
+/// Ringing does not wait longer than this for a relay: two round trips to most. One that comes later is rung from
+/// then, and a direct path needs none.
+const RELAY_PATIENCE: Duration = Duration::from_millis(250);
+/// Nor longer than this for DNS.
+const NAME_PATIENCE: Duration = Duration::from_secs(1);
 /// A handshake that broke begins anew after so long.
 const RETRY_PAUSE: Duration = Duration::from_millis(300);
 
@@ -191,7 +194,8 @@ fn wrong_certificate() -> Failure {
 
 /// No path so far: the friend's NAT may open if it sends to us first.
 async fn show_reply(session: &mut Session, ringing: &Ringing) {
-    let gathered = session.transport.gather(GATHER_DEADLINE).await;
+    // The servers have been asked seconds ago.
+    let gathered = session.transport.gather(Duration::ZERO).await;
     session.gathered(&gathered).await;
     let wants_video = session.config.media.video != VideoChoice::None;
     let reply = Reply { wants_video, items: reply_items(&gathered.candidates) };
@@ -256,7 +260,7 @@ async fn resolve(items: &[Item], no_servers: bool) -> Vec<SocketAddr> {
             continue;
         }
         let lookup = tokio::net::lookup_host((name.as_str(), *port));
-        if let Ok(Ok(found)) = tokio::time::timeout(RELAY_PATIENCE, lookup).await {
+        if let Ok(Ok(found)) = tokio::time::timeout(NAME_PATIENCE, lookup).await {
             addresses.extend(found);
         }
     }

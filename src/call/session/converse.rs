@@ -18,8 +18,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a hang-up waits for the other end to hear it: a lost packet is sent again within this.
-const LINGER: Duration = Duration::from_millis(250);
+/// How long a hang-up waits for the other end to hear it.
+const LINGER: Duration = Duration::from_millis(400);
+/// And how often it is said again: a lost message is repeated after a second only, unless three later ones arrive
+/// (RFC 9260 §7.2.4).
+const LAST_WORD_INTERVAL: Duration = Duration::from_millis(50);
 /// How often stats are told.
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -354,24 +357,30 @@ impl Conversation {
         session.emit(CallEvent::Stats(Box::new(stats))).await;
     }
 
+    /// Says it again and again until the other end has gone.
+    async fn insist(&mut self, talk: &Talk) {
+        loop {
+            let heard = async {
+                while let Some(event) = self.streams.events.recv().await {
+                    if matches!(event, PeerEvent::ChannelClosed | PeerEvent::Failed) {
+                        return;
+                    }
+                }
+            };
+            if tokio::time::timeout(LAST_WORD_INTERVAL, heard).await.is_ok() {
+                return;
+            }
+            self.say(talk.clone()).await;
+        }
+    }
+
     /// Gives the last word time to arrive, then closes everything.
     async fn close(mut self, ending: &Ending) {
         if let Some(media) = self.media.take() {
             media.stop().await;
         }
-        let told = matches!(
-            ending,
-            Ending::HungUp { .. } | Ending::DurationOver | Ending::WeRefused | Ending::NoConsent
-        );
-        if told {
-            let heard = async {
-                while let Some(event) = self.streams.events.recv().await {
-                    if matches!(event, PeerEvent::ChannelClosed | PeerEvent::Failed) {
-                        break;
-                    }
-                }
-            };
-            let _ = tokio::time::timeout(LINGER, heard).await;
+        if let Some(last_word) = ending.last_word() {
+            let _ = tokio::time::timeout(LINGER, self.insist(&last_word)).await;
         }
         if let Ok(peer) = Arc::try_unwrap(self.peer) {
             peer.close().await;

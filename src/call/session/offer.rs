@@ -16,7 +16,7 @@ use crate::code::network::NetworkSummary;
 use crate::code::{OfferCode, ReplyCode, paste};
 use crate::config::{CallConfig, VideoChoice};
 use crate::error::{Exit, Failure};
-use crate::transport::{AgentId, GATHER_DEADLINE, Gathered, OfferId, TransportEvent};
+use crate::transport::{AgentId, GATHER_DEADLINE, Gathered, LocalCandidate, OfferId, TransportEvent};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -49,6 +49,21 @@ enum Outcome {
     Moved(Line),
 }
 
+/// Why a code is of no use any more.
+const NETWORK_CHANGED: &str = "The network changed: the code on the screen is dead.";
+const RELAY_CHANGED: &str = "The relay had to give another address: the code on the screen is dead.";
+
+/// The relayed addresses of a code: they may outlive those of the machine, and the other way round.
+#[derive(Default)]
+struct Relays {
+    /// Those that still work.
+    alive: Vec<LocalCandidate>,
+    /// One was lost, and is asked for anew.
+    lost: bool,
+    /// The code's other addresses are dead.
+    alone: bool,
+}
+
 /// What a waiting offer holds.
 struct Waiting {
     code: OfferCode,
@@ -57,8 +72,7 @@ struct Waiting {
     offer: OfferId,
     /// Where a reply says that the friend is.
     punch: Vec<SocketAddr>,
-    /// A relayed address outlives a change of network.
-    has_relay: bool,
+    relays: Relays,
     handshakes: JoinSet<(AgentId, Result<Met, Unmet>)>,
     handles: HashMap<AgentId, AbortHandle>,
 }
@@ -89,8 +103,7 @@ async fn wait_with_a_code(mut session: Session) -> Outcome {
             session.transport.close().await;
             Outcome::Over(ending)
         }
-        Rung::Moved => {
-            let message = "The network changed: the code on the screen is dead.";
+        Rung::Moved(message) => {
             session.warn("network_changed", message, "A new code comes at once: share that one.").await;
             session.transport.close().await;
             Outcome::Moved(session.line)
@@ -147,14 +160,15 @@ fn prepare(session: &Session, gathered: &Gathered) -> Result<Waiting, Failure> {
         video_codecs: crate::media::video_codecs(),
         started: session.line.started,
     };
-    let has_relay = gathered.candidates.iter().any(|candidate| candidate.kind == PathKind::Relay);
+    let relayed = gathered.candidates.iter().filter(|candidate| candidate.kind == PathKind::Relay);
+    let relays = Relays { alive: relayed.copied().collect(), ..Relays::default() };
     Ok(Waiting {
         code,
         keys,
         terms,
         offer,
         punch: Vec::new(),
-        has_relay,
+        relays,
         handshakes: JoinSet::new(),
         handles: HashMap::new(),
     })
@@ -180,7 +194,7 @@ fn code_event(code: &OfferCode, candidates: &[crate::transport::LocalCandidate])
 enum Rung {
     Met(Box<Met>, Box<Waiting>),
     Over(Ending),
-    Moved,
+    Moved(&'static str),
 }
 
 async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> Rung {
@@ -188,8 +202,8 @@ async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> R
     loop {
         let effects = tokio::select! {
             Some(event) = session.transport_events.recv() => match heard(session, &mut waiting, event).await {
-                true => Vec::new(),
-                false => return Rung::Moved,
+                None => Vec::new(),
+                Some(why) => return Rung::Moved(why),
             },
             Some(done) = waiting.handshakes.join_next() => {
                 let Some(met) = finished(&mut waiting, done) else { continue };
@@ -223,8 +237,8 @@ async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> R
     }
 }
 
-/// Takes a transport event; false when the code is dead.
-async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEvent) -> bool {
+/// Takes a transport event; says why the code is dead, when it is.
+async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEvent) -> Option<&'static str> {
     match event {
         TransportEvent::Ring { agent, .. } => {
             if let Some(attached) = session.transport.attach(agent) {
@@ -240,17 +254,39 @@ async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEve
             }
         }
         TransportEvent::ServerFailed(failure) => session.server_failed(failure).await,
-        TransportEvent::CandidateLearnt(candidate) => session.path.own.push(super::told(&candidate)),
+        TransportEvent::CandidateLearnt(candidate) => {
+            session.path.own.push(super::told(&candidate));
+            return (candidate.kind == PathKind::Relay && waiting.relays.lost).then_some(RELAY_CHANGED);
+        }
         TransportEvent::CandidateLost(candidate) => {
             session.path.own.retain(|own| own.address != candidate.address);
-            return candidate.kind != PathKind::Relay;
+            return waiting.relays.lose(|relay| relay.address == candidate.address);
         }
-        TransportEvent::MappingChanged { .. } | TransportEvent::InterfacesChanged => {
-            return waiting.has_relay;
+        TransportEvent::MappingChanged { .. } => return waiting.relays.remain(),
+        TransportEvent::InterfacesChanged { gone } => {
+            let left_from = |relay: &LocalCandidate| relay.relay.and_then(|path| path.from);
+            let dead = waiting.relays.lose(|relay| left_from(relay).is_some_and(|from| gone.contains(&from)));
+            return dead.or_else(|| waiting.relays.remain());
         }
         TransportEvent::Refused { .. } | TransportEvent::Doorbell { .. } => {}
     }
-    true
+    None
+}
+
+impl Relays {
+    /// Some were lost. Those that are left, or the machine's own addresses, keep the code alive.
+    fn lose(&mut self, lost: impl Fn(&LocalCandidate) -> bool) -> Option<&'static str> {
+        let before = self.alive.len();
+        self.alive.retain(|relay| !lost(relay));
+        self.lost |= self.alive.len() < before;
+        (self.alone && self.alive.is_empty()).then_some(NETWORK_CHANGED)
+    }
+
+    /// All other addresses were lost.
+    fn remain(&mut self) -> Option<&'static str> {
+        self.alone = true;
+        self.alive.is_empty().then_some(NETWORK_CHANGED)
+    }
 }
 
 fn finished(

@@ -1,0 +1,166 @@
+//! The full screen on a real terminal: tmux plays it, types and reads the screen back.
+#![expect(
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, waits by the clock, and says what it skips"
+)]
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// A call between two ends in one process takes some seconds on a slow machine.
+const SOON: Duration = Duration::from_secs(30);
+
+/// A shell in a terminal of its own.
+struct Terminal {
+    socket: String,
+}
+
+impl Terminal {
+    /// `None`, said aloud, without tmux.
+    fn open(name: &str) -> Option<Self> {
+        let socket = format!("p2pcall-{name}-{}", std::process::id());
+        let terminal = Self { socket };
+        let mut command = Command::new("tmux");
+        command.args([
+            "-u",
+            "-L",
+            &terminal.socket,
+            "-f",
+            "/dev/null",
+            "new-session",
+            "-d",
+            "-x",
+            "100",
+            "-y",
+            "30",
+        ]);
+        command.args(["bash", "--norc", "--noprofile", "-i"]);
+        command
+            .env("LANG", "C.UTF-8")
+            .env("COLORTERM", "truecolor")
+            .env("XDG_CONFIG_HOME", "/nonexistent")
+            .env("PS1", "$ ");
+        if !command.status().is_ok_and(|status| status.success()) {
+            println!("SKIPPED: tmux is not installed; scripts/test installs it");
+            return None;
+        }
+        Some(terminal)
+    }
+
+    fn tmux(&self, args: &[&str]) -> String {
+        let output = Command::new("tmux").args(["-u", "-L", &self.socket]).args(args).output().expect("tmux");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Types a line into the shell.
+    fn run(&self, line: &str) {
+        self.tmux(&["send-keys", "-l", line]);
+        self.tmux(&["send-keys", "Enter"]);
+    }
+
+    fn key(&self, key: &str) {
+        self.tmux(&["send-keys", key]);
+    }
+
+    fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p"])
+    }
+
+    /// Waits until the screen shows a text.
+    fn wait_for(&self, text: &str) -> String {
+        let began = Instant::now();
+        loop {
+            let screen = self.screen();
+            if screen.contains(text) {
+                return screen;
+            }
+            assert!(began.elapsed() < SOON, "no {text:?} on the screen:\n{screen}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The terminal's settings, as the shell sees them.
+    fn settings(&self, mark: &str) -> String {
+        self.run(&format!("clear; stty -a; echo {mark}-'done'"));
+        let screen = self.wait_for(&format!("{mark}-done"));
+        let lines = screen
+            .lines()
+            .filter(|line| line.contains("echo") || line.contains("icanon") || line.contains("opost"));
+        lines.filter(|line| !line.contains("stty")).collect::<Vec<_>>().join("\n")
+    }
+
+    fn demo(&self, options: &str) {
+        self.run(&format!("clear; {} demo {options}; echo exit-$?", env!("CARGO_BIN_EXE_p2pcall")));
+        self.wait_for("RTT");
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.tmux(&["kill-server"]);
+    }
+}
+
+const QUIET: &str = "--speaker none --size 160x90";
+
+#[test]
+fn a_call_on_the_full_screen_lives_through_resizes_and_leaves_the_terminal_as_it_was() {
+    let Some(terminal) = Terminal::open("screen") else { return };
+    let before = terminal.settings("before");
+    assert!(before.contains("icanon"), "{before}");
+    terminal.demo(QUIET);
+    for (columns, rows) in [("40", "12"), ("300", "100"), ("20", "5"), ("81", "24"), ("100", "30")] {
+        terminal.tmux(&["resize-window", "-x", columns, "-y", rows]);
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    terminal.key("?");
+    terminal.wait_for("mute");
+    terminal.key("Escape");
+    terminal.key("d");
+    terminal.wait_for("H.264");
+    terminal.key("q");
+    terminal.wait_for("Hang up the call?");
+    terminal.key("y");
+    terminal.wait_for("exit-0");
+    assert_eq!(terminal.settings("after"), before);
+}
+
+#[test]
+fn a_signal_gives_the_terminal_back() {
+    let Some(terminal) = Terminal::open("signal") else { return };
+    let before = terminal.settings("before");
+    terminal.demo(QUIET);
+    let pane = terminal.tmux(&["display-message", "-p", "#{pane_pid}"]);
+    let killed = Command::new("pkill").args(["-TERM", "-P", pane.trim(), "p2pcall"]).status();
+    assert!(killed.expect("pkill").success());
+    terminal.wait_for("exit-");
+    assert_eq!(terminal.settings("after"), before);
+}
+
+#[test]
+fn ctrl_z_suspends_and_fg_brings_the_call_back() {
+    let Some(terminal) = Terminal::open("stop") else { return };
+    let before = terminal.settings("before");
+    terminal.run(&format!("clear; {} demo {QUIET}", env!("CARGO_BIN_EXE_p2pcall")));
+    terminal.wait_for("RTT");
+    terminal.key("C-z");
+    terminal.wait_for("Stopped");
+    assert_eq!(terminal.settings("meanwhile"), before);
+    terminal.run("clear; fg");
+    terminal.wait_for("RTT");
+    terminal.key("q");
+    terminal.wait_for("Hang up the call?");
+    terminal.key("y");
+    terminal.wait_for("hung up");
+    assert_eq!(terminal.settings("after"), before);
+}
+
+#[test]
+fn without_a_terminal_the_full_screen_says_so() {
+    let output = Command::new(env!("CARGO_BIN_EXE_p2pcall")).args(["demo", "--speaker", "none"]).output();
+    let output = output.expect("it runs");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && words.contains("--headless"), "{words}");
+}
