@@ -292,7 +292,10 @@ mod tests {
         });
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         assert_eq!(runtime.block_on(events.recv()), Some(MediaEvent::KeyFrameNeeded));
-        assert!(media.local().take().is_some() && media.stats().picture.frames_sent >= 5);
+        // Own picture is shown, and counted, just after it was handed on.
+        let shown = runtime.block_on(media.local().next());
+        assert_eq!((shown.width, shown.height), (160, 90));
+        assert!(media.stats().picture.frames_sent >= 4);
     }
 
     #[test]
