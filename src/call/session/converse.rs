@@ -18,8 +18,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a hang-up waits for the other end to hear it.
-const LINGER: Duration = Duration::from_millis(400);
+/// How long a hang-up waits for the other end to hear it; one that does goes at once, so this is for lossy paths: SCTP
+/// sends again after a second (RFC 9260 §16).
+const LINGER: Duration = Duration::from_millis(1_500);
 /// And how often it is said again: a lost message is repeated after a second only, unless three later ones arrive
 /// (RFC 9260 §7.2.4).
 const LAST_WORD_INTERVAL: Duration = Duration::from_millis(50);
