@@ -12,11 +12,14 @@ use crate::config::{AudioChoice, CallConfig, NetworkConfig, SpeakerChoice, Video
 use crate::error::{Exit, Failure};
 use crate::media::slot::Screens;
 use std::net::Ipv4Addr;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Events that may wait.
 const QUEUE: usize = 256;
+/// How long the other end has to close its devices.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Shows a call with oneself.
 pub async fn run(args: DemoArgs) -> Result<Exit, Failure> {
@@ -85,8 +88,19 @@ async fn both(alice: &CallConfig, bob: &CallConfig, line: Line) -> Ending {
         let line = Line { events, commands: line.commands, started, screens };
         session::offer(alice, line).await
     };
-    let answering = answer_when_ready(bob, code_in, started, seen_by_bob);
-    let (ending, (), ()) = tokio::join!(offering, watching, answering);
+    let mut answering = pin!(answer_when_ready(bob, code_in, started, seen_by_bob));
+    let mut calling = pin!(async { tokio::join!(offering, watching).0 });
+    let mut answered = false;
+    let ending = loop {
+        tokio::select! {
+            ending = &mut calling => break ending,
+            () = &mut answering, if !answered => answered = true,
+        }
+    };
+    if !answered {
+        // It hears the hang-up, or was never heard: then it would ring on.
+        let _ = tokio::time::timeout(FAREWELL, answering).await;
+    }
     ending
 }
 
