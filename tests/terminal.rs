@@ -40,7 +40,7 @@ impl Terminal {
         command
             .env("LANG", "C.UTF-8")
             .env("COLORTERM", "truecolor")
-            .env("XDG_CONFIG_HOME", "/dev/null/none")
+            .env("XDG_CONFIG_HOME", "/proc/none")
             .env("PS1", "$ ");
         if !command.status().is_ok_and(|status| status.success()) {
             println!("SKIPPED: tmux is not installed; scripts/test installs it");

@@ -42,7 +42,7 @@ impl Process {
         words.extend(args.iter().map(AsRef::as_ref));
         words.push("--json");
         let mut command = Command::new(words[0]);
-        command.args(&words[1..]).env("XDG_CONFIG_HOME", "/dev/null/none").env_remove("P2PCALL_NAME");
+        command.args(&words[1..]).env("XDG_CONFIG_HOME", "/proc/none").env_remove("P2PCALL_NAME");
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().expect("p2pcall starts");
