@@ -59,10 +59,16 @@ fn start(backend: Backend, threads: usize) -> Relay {
     .unwrap()
 }
 
+/// The one certificate of all tests, which run side by side: made once.
 fn certificate() -> Arc<CertificateStore> {
-    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("certificate");
-    std::fs::create_dir_all(&directory).unwrap();
-    Arc::new(CertificateStore::own(&directory).unwrap())
+    static STORE: std::sync::OnceLock<Arc<CertificateStore>> = std::sync::OnceLock::new();
+    let make = || {
+        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("certificate");
+        let _leftover = std::fs::remove_dir_all(&directory);
+        std::fs::create_dir_all(&directory).unwrap();
+        Arc::new(CertificateStore::own(&directory).unwrap())
+    };
+    Arc::clone(STORE.get_or_init(make))
 }
 
 async fn wire(relay: &Relay, transport: Transport) -> Wire {
