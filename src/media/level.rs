@@ -51,6 +51,30 @@ impl Loudness {
     }
 }
 
+/// What a level meter shows: it rises at once and falls slowly, so that somebody who looks once a second
+/// still sees a word that was said in between. The fall is that of a programme meter of type I
+/// (IEC 60268-10): 20 dB in 1.7 s.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Meter {
+    shown_dbfs: f32,
+}
+
+impl Meter {
+    const FALL_DB_PER_S: f32 = 20.0 / 1.7;
+
+    /// Takes the loudness of the next stretch, dBFS, and how long it was, seconds; returns what to show, dBFS.
+    pub fn push(&mut self, loudness_dbfs: f32, seconds: f32) -> f32 {
+        self.shown_dbfs = loudness_dbfs.max(self.shown_dbfs - Self::FALL_DB_PER_S * seconds).max(FLOOR_DBFS);
+        self.shown_dbfs
+    }
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self { shown_dbfs: FLOOR_DBFS }
+    }
+}
+
 /// What a recording is like, for `check`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Recording {
@@ -152,6 +176,16 @@ mod tests {
             assert_eq!(loudness, Loudness::SILENCE);
             assert!(loudness.is_quiet());
         }
+    }
+
+    #[test]
+    fn a_meter_rises_at_once_and_falls_20_db_in_1_7_s() {
+        let mut meter = Meter::default();
+        assert_eq!(meter.push(-18.0, 0.02), -18.0);
+        let after = (0..85).map(|_| meter.push(FLOOR_DBFS, 0.02)).last().unwrap_or_default();
+        assert!((after + 38.0).abs() < 0.1, "{after}");
+        assert_eq!(meter.push(-30.0, 0.02), -30.0);
+        assert_eq!(meter.push(f32::NEG_INFINITY, 60.0), FLOOR_DBFS);
     }
 
     #[test]

@@ -115,8 +115,8 @@ function both(theirs, ours) {
   assert.equal(theirs.state, 'connected');
   assert.ok(theirs.in_audio.packets > 40 * SECONDS, 'our sound');
   assert.ok(theirs.in_video.decoded > 12 * SECONDS, 'our picture');
-  // Chromium's microphone beeps once a second; the meter shows a moment.
-  assert.ok(ours.received.audio_kbps > 8 && ours.loudest > -80, `their sound: ${ours.loudest} dBFS`);
+  // Chromium's microphone beeps once a second; in a second, the meter falls by 12 dB.
+  assert.ok(ours.received.audio_kbps > 8 && ours.loudest > -50, `their sound: ${ours.loudest} dBFS`);
   assert.ok(ours.video.frames_decoded > 8 * SECONDS && ours.video.width > 0, 'their picture');
   assert.ok(ours.received.lost <= ours.received.packets / 100, 'no loss on this machine');
 }

@@ -5,7 +5,7 @@ use super::pace::{Drive, Pacer, Step};
 use super::shared::Shared;
 use crate::media::audio::{Encoder, OpusError};
 use crate::media::frame::{Codec, EncodedFrame, FRAME_DURATION, FRAME_SAMPLES};
-use crate::media::level::{Loudness, SilenceChange};
+use crate::media::level::{Loudness, Meter, SilenceChange};
 use crate::media::source::microphone::Microphone;
 use crate::media::source::tone::Tone;
 use crate::media::source::voice::Voice;
@@ -77,6 +77,7 @@ pub(super) struct Capture {
     shared: Arc<Shared>,
     frames_out: Sender<EncodedFrame>,
     events: Teller,
+    meter: Meter,
     quiet: bool,
 }
 
@@ -88,8 +89,18 @@ impl Capture {
         events: Teller,
     ) -> Result<Self, OpusError> {
         let encoder = Encoder::new()?;
-        let expected_loss = f32::NAN;
-        Ok(Self { source, encoder, bitrate: 0, expected_loss, shared, frames_out, events, quiet: true })
+        let (expected_loss, meter) = (f32::NAN, Meter::default());
+        Ok(Self {
+            source,
+            encoder,
+            bitrate: 0,
+            expected_loss,
+            shared,
+            frames_out,
+            events,
+            meter,
+            quiet: true,
+        })
     }
 
     /// Runs until the sound ends.
@@ -131,8 +142,9 @@ impl Capture {
         }
         let loudness = Loudness::of(frame);
         self.quiet = loudness.is_quiet();
-        let level = if self.source.is_there() && !muted { loudness.rms_dbfs } else { f32::NAN };
-        self.shared.input_level.store(level);
+        let level = self.meter.push(loudness.rms_dbfs, FRAME_DURATION.as_secs_f32());
+        let heard = self.source.is_there() && !muted;
+        self.shared.input_level.store(if heard { level } else { f32::NAN });
         if let Err(error) = self.adjust() {
             log::warn!("the sound encoder refuses a setting: {error}");
         }

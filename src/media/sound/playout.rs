@@ -6,7 +6,7 @@ use super::player::Player;
 use super::shared::Shared;
 use crate::media::audio::OpusError;
 use crate::media::frame::{FRAME_DURATION, FRAME_SAMPLES, MediaPacket};
-use crate::media::level::Loudness;
+use crate::media::level::{Loudness, Meter};
 use crate::media::sink::speaker::{Speaker, Want};
 use crate::media::sink::wav::WavSink;
 use std::sync::Arc;
@@ -47,6 +47,7 @@ pub(super) struct Playing {
     reference: Option<rtrb::Producer<f32>>,
     /// When the next frame is due, where the clock paces.
     due: Duration,
+    meter: Meter,
     told_first: bool,
 }
 
@@ -58,8 +59,8 @@ impl Playing {
         events: Teller,
     ) -> Result<Self, OpusError> {
         let (reference, due) = (shared.take_reference_end(), shared.now());
-        let player = Player::new()?;
-        Ok(Self { sink, player, shared, packets, events, reference, due, told_first: false })
+        let (player, meter) = (Player::new()?, Meter::default());
+        Ok(Self { sink, player, shared, packets, events, reference, due, meter, told_first: false })
     }
 
     /// Runs until the sound ends.
@@ -110,7 +111,8 @@ impl Playing {
     }
 
     fn report(&mut self, now: Duration, frame: &[f32; FRAME_SAMPLES]) {
-        self.shared.output_level.store(Loudness::of(frame).rms_dbfs);
+        let level = self.meter.push(Loudness::of(frame).rms_dbfs, FRAME_DURATION.as_secs_f32());
+        self.shared.output_level.store(level);
         self.shared.set_jitter(self.player.stats());
         if self.player.heard() && !self.told_first {
             self.told_first = true;
