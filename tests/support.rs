@@ -24,3 +24,14 @@ pub(crate) mod stranger;
 pub(crate) fn measured(what: &str, took: std::time::Duration) {
     println!("measured: {what}: {} ms", took.as_millis());
 }
+
+#[cfg(target_os = "linux")]
+impl lab::Lab {
+    /// A p2pcall on one of its machines, without devices.
+    pub(crate) fn p2pcall(&self, machine: &str, args: &[&str]) -> process::Process {
+        let before = self.before(machine);
+        let before: Vec<&str> = before.iter().map(String::as_str).collect();
+        let quiet = ["--video", "none", "--audio", "none", "--speaker", "none"];
+        process::Process::start_in(&before, &[args, &quiet].concat())
+    }
+}

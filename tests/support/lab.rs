@@ -1,7 +1,6 @@
 //! Networks of namespaces and virtual cables, for tests that need NATs, firewalls and several machines. Needs
 //! root, iproute2 and nftables. Everything is gone when it is dropped.
 
-use super::process::Process;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -122,14 +121,6 @@ impl Lab {
     /// What stands before a command that runs there.
     pub(crate) fn before(&self, machine: &str) -> Vec<String> {
         ["ip", "netns", "exec", &self.name(machine)].map(str::to_owned).into()
-    }
-
-    /// A p2pcall there, without devices.
-    pub(crate) fn p2pcall(&self, machine: &str, args: &[&str]) -> Process {
-        let before = self.before(machine);
-        let before: Vec<&str> = before.iter().map(String::as_str).collect();
-        let quiet = ["--video", "none", "--audio", "none", "--speaker", "none"];
-        Process::start_in(&before, &[args, &quiet].concat())
     }
 }
 
