@@ -30,6 +30,8 @@ pub enum Command {
     Devices(JsonArgs),
     /// Say what a code contains, without calling anyone
     Code(CodeArgs),
+    /// Keep the relays that your calls use, and test them
+    Relay(RelayArgs),
     /// Print the completion script for a shell
     Completions {
         /// Which shell
@@ -112,6 +114,43 @@ pub struct CodeArgs {
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
+}
+
+/// `p2pcall relay`.
+#[derive(Debug, Args)]
+pub struct RelayArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: RelayCommand,
+}
+
+/// The subcommands of `p2pcall relay`.
+#[derive(Debug, Subcommand)]
+pub enum RelayCommand {
+    /// Store a relay in the config file: all calls use it from then on
+    Add {
+        /// turn:[USER:PASSWORD@]HOST[:PORT][?secret=…], turns:… for TLS; `-` reads it from standard input
+        link: String,
+        /// What to call it [default: its host]
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// List the stored relays, without their secrets
+    List,
+    /// Forget a stored relay
+    Remove {
+        /// What it is called
+        name: String,
+    },
+    /// Test relays from here: a verdict a line, and what to do; without LINK all that are stored
+    Check {
+        /// A link, the name of a stored relay, or `-` for a link on standard input (repeat)
+        #[arg(value_name = "LINK", env = "P2PCALL_RELAY", value_delimiter = ',', hide_env_values = true)]
+        relays: Vec<String>,
+        /// One JSON object a relay on standard output
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// What is captured and played.

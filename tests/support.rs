@@ -14,6 +14,7 @@ pub(crate) mod coturn;
 pub(crate) mod film;
 #[cfg(target_os = "linux")]
 pub(crate) mod lab;
+pub(crate) mod own_relay;
 pub(crate) mod process;
 #[cfg(target_os = "linux")]
 pub(crate) mod pulse;

@@ -20,6 +20,7 @@ const PURE: &[&str] = &[
     "src/call/stats.rs",
     "src/call/verify.rs",
     "src/config.rs",
+    "src/config/relays.rs",
     "src/config/settle.rs",
     "src/error.rs",
     "src/headless/",

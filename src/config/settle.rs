@@ -94,7 +94,7 @@ pub fn network(args: &NetworkArgs, file: &ConfigFile) -> Result<NetworkConfig, F
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| bad_link(&error))?;
     if relay_only && relays.is_empty() {
-        let help = "Give one with --relay LINK, or in the config file under [relays].";
+        let help = "Give one with --relay LINK, or store one: p2pcall relay add LINK";
         return Err(Failure::usage("--relay-only needs a relay.", help));
     }
     let bind = if args.bind.is_empty() { file.bind.clone().unwrap_or_default() } else { args.bind.clone() };
