@@ -30,6 +30,7 @@ use laboratory::{natlab, support};
 
 #[cfg(target_os = "linux")]
 #[path = "call/figure.rs"]
+#[expect(dead_code, reason = "its notes are for other figures")]
 mod figure;
 
 #[cfg(target_os = "linux")]

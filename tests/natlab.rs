@@ -14,7 +14,7 @@
 //! attempt                 I/O    one call across it
 //! crowd                   several attempts at a time
 //! ```
-#![allow(dead_code, reason = "the tests and the benchmark each use a part of it")]
+#![allow(dead_code, unused_imports, reason = "the tests and the benchmark each use a part of it")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -380,6 +380,7 @@ mod tests {
     use super::*;
 
     const LIFETIME: Duration = Duration::from_secs(30);
+    const ALMOST: Duration = Duration::from_millis(29_999);
     const OPENING: u8 = 0x02;
     const ACKNOWLEDGED: u8 = 0x18;
 
@@ -504,11 +505,11 @@ mod tests {
     fn only_packets_from_inside_keep_a_mapping() {
         let mut lab = Lab::new(home());
         let outside = lab.sends(ALICE, PEER).unwrap();
-        lab.now = LIFETIME - Duration::from_millis(1);
+        lab.now = ALMOST;
         assert!(lab.sends(ALICE, PEER).is_some());
-        lab.now += LIFETIME - Duration::from_millis(1);
+        lab.now = ALMOST * 2;
         assert!(lab.hears(PEER, outside).is_some());
-        lab.now += Duration::from_millis(1);
+        lab.now = ALMOST + LIFETIME;
         assert_eq!(lab.hears(PEER, outside), None);
     }
 
@@ -516,10 +517,9 @@ mod tests {
     fn a_peer_is_forgotten_while_the_mapping_lives_for_others() {
         let mut lab = Lab::new(home());
         let outside = lab.sends(ALICE, PEER).unwrap();
-        lab.now = LIFETIME;
-        lab.now -= Duration::from_millis(1);
+        lab.now = ALMOST;
         assert_eq!(lab.sends(ALICE, STRANGER), Some(outside));
-        lab.now += Duration::from_millis(1);
+        lab.now = LIFETIME;
         assert_eq!(lab.hears(PEER, outside), None);
         assert!(lab.hears(STRANGER, outside).is_some());
     }
