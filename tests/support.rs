@@ -17,6 +17,7 @@ pub(crate) mod lab;
 pub(crate) mod process;
 #[cfg(target_os = "linux")]
 pub(crate) mod pulse;
+pub(crate) mod relay;
 pub(crate) mod signal;
 pub(crate) mod stranger;
 

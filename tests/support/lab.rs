@@ -40,7 +40,7 @@ impl Lab {
     }
 
     /// The namespace of a machine.
-    fn name(&self, machine: &str) -> String {
+    pub(crate) fn name(&self, machine: &str) -> String {
         format!("{}{machine}", self.prefix)
     }
 
