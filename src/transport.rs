@@ -251,8 +251,10 @@ impl Transport {
         self.servers.keep_alive(Instant::now(), on);
     }
 
-    /// Uses a friend's relay as a guest. Only before [`Self::gather`].
+    /// Uses a friend's relay as a guest, beside the configured ones.
     pub fn visit(&self, access: &GuestAccess) {
+        // The configured ones come first, in their order.
+        self.servers.start();
         self.servers.add_relay(RelayServer::guest(access));
     }
 

@@ -54,7 +54,6 @@ pub(super) struct Servers {
 impl Servers {
     pub(super) fn new(config: NetworkConfig, hub: Arc<Hub>, hosts: Vec<(LinkId, Arc<HostSocket>)>) -> Self {
         let offered = if config.relay_only { &[][..] } else { &hosts[..] };
-        let relays = relays(&config.relays).into_iter().map(Arc::new).collect();
         let ledger = Ledger::new(offered.iter().map(|(_, socket)| socket.candidate()).collect());
         Self {
             config,
@@ -65,7 +64,7 @@ impl Servers {
             changed: Notify::new(),
             wake: Notify::new(),
             started: AtomicBool::new(false),
-            relays: Mutex::new(relays),
+            relays: Mutex::default(),
             lines: Mutex::default(),
             extras: Mutex::default(),
             tasks: Mutex::default(),
@@ -83,23 +82,25 @@ impl Servers {
             let (this, server) = (Arc::clone(self), server.clone());
             lock(&self.tasks).spawn(async move { this.ask(index, &server).await });
         }
-        for relay in lock(&self.relays).iter().cloned() {
-            let index = lock(&self.ledger).relay(relay.host.clone(), relay.protocols());
-            let keeper = Keeper {
-                servers: Arc::clone(self),
-                hub: Arc::clone(&self.hub),
-                hosts: self.hosts.clone(),
-                index,
-                relay,
-                bound: !self.config.bind.is_empty(),
-            };
-            lock(&self.tasks).spawn(keeper.run());
+        for relay in relays(&self.config.relays) {
+            self.add_relay(relay);
         }
     }
 
-    /// One more relay to ask, before the gathering has begun.
-    pub(super) fn add_relay(&self, relay: RelayServer) {
-        lock(&self.relays).push(Arc::new(relay));
+    /// One more relay to ask.
+    pub(super) fn add_relay(self: &Arc<Self>, relay: RelayServer) {
+        let relay = Arc::new(relay);
+        lock(&self.relays).push(Arc::clone(&relay));
+        let index = lock(&self.ledger).relay(relay.host.clone(), relay.protocols());
+        let keeper = Keeper {
+            servers: Arc::clone(self),
+            hub: Arc::clone(&self.hub),
+            hosts: self.hosts.clone(),
+            index,
+            relay,
+            bound: !self.config.bind.is_empty(),
+        };
+        lock(&self.tasks).spawn(keeper.run());
     }
 
     /// A relay by its index.

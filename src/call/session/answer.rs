@@ -12,7 +12,7 @@ use crate::code::facts::{Host, Item, Reply};
 use crate::code::{OfferCode, ReplyCode};
 use crate::config::{CallConfig, VideoChoice};
 use crate::error::{Exit, Failure};
-use crate::transport::{GATHER_DEADLINE, TransportEvent};
+use crate::transport::{GATHER_DEADLINE, GuestAccess, ServerName, TransportEvent};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,6 +59,8 @@ struct Ringing {
     began: Option<Duration>,
     /// When to ring anew, with a relay that came meanwhile.
     anew: Option<Duration>,
+    /// The friend's relays, for when our own are of no use.
+    visits: Vec<GuestAccess>,
 }
 
 async fn ring_and_converse(mut session: Session, code: OfferCode) -> Result<Ending, Ending> {
@@ -94,21 +96,25 @@ async fn prepare(session: &mut Session, code: OfferCode) -> Result<Ringing, Fail
     })?;
     let network = &session.config.network;
     let keys = code.keys();
-    if !network.no_servers && network.relays.is_empty() {
-        for visit in relayed::visits(code.offer(), &keys) {
-            session.transport.visit(&visit);
-        }
+    let (relay_only, own_relays) = (network.relay_only, !network.relays.is_empty());
+    let mut visits = if network.no_servers { Vec::new() } else { relayed::visits(code.offer(), &keys) };
+    if !own_relays {
+        visit(session, &mut visits);
     }
     session.transport.set_remote_relays(relayed::relayed(code.offer()));
     // Without a relay there is nowhere to ring from.
-    let patience = if network.relay_only { GATHER_DEADLINE } else { Duration::ZERO };
-    let gathered = session.transport.gather(patience).await;
-    if session.config.network.relay_only {
+    let patience = if relay_only { GATHER_DEADLINE } else { Duration::ZERO };
+    let mut gathered = session.transport.gather(patience).await;
+    if relay_only {
         session.gathered(&gathered).await;
     } else {
         session.glanced(&gathered).await;
     }
-    if session.config.network.relay_only && gathered.candidates.is_empty() {
+    if relay_only && gathered.candidates.is_empty() && visit(session, &mut visits) {
+        gathered = session.transport.gather(patience).await;
+        session.gathered(&gathered).await;
+    }
+    if relay_only && gathered.candidates.is_empty() {
         return Err(no_address(&session.config, &gathered));
     }
     let candidates = resolve(&code.offer().items, session.config.network.no_servers).await;
@@ -132,7 +138,15 @@ async fn prepare(session: &mut Session, code: OfferCode) -> Result<Ringing, Fail
         path_found: Arc::default(),
         began: None,
         anew: None,
+        visits,
     })
+}
+
+/// Logs in at the friend's relays, once; `false` if there are none, or it was done.
+fn visit(session: &Session, visits: &mut Vec<GuestAccess>) -> bool {
+    let any = !visits.is_empty();
+    visits.drain(..).for_each(|access| session.transport.visit(&access));
+    any
 }
 
 impl Ringing {
@@ -192,6 +206,9 @@ async fn ring(session: &mut Session, life: &mut Call, ringing: &mut Ringing) -> 
                     Vec::new()
                 }
                 TransportEvent::ServerFailed(failure) => {
+                    if matches!(failure.server, ServerName::Relay(_)) {
+                        visit(session, &mut ringing.visits);
+                    }
                     session.server_failed(failure).await;
                     Vec::new()
                 }

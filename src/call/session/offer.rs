@@ -190,12 +190,14 @@ fn code_event(code: &OfferCode, candidates: &[crate::transport::LocalCandidate])
     let public = candidates.iter().any(|candidate| {
         candidate.kind == PathKind::Host && crate::transport::interfaces::is_public(candidate.address.ip())
     });
+    // And our relay lets the friend in.
+    let surely = public || code.offer().open_relay;
     CodeEvent {
         kind: CodeKind::Offer,
         form: CodeForm::P2p,
         chars: text.chars().count(),
         code: text,
-        reply_needed: public.then_some(false),
+        reply_needed: surely.then_some(false),
         expires_in: CODE_LIFETIME.as_secs(),
     }
 }
