@@ -14,10 +14,10 @@ pub(crate) mod coturn;
 pub(crate) mod film;
 #[cfg(target_os = "linux")]
 pub(crate) mod lab;
+pub(crate) mod own_relay;
 pub(crate) mod process;
 #[cfg(target_os = "linux")]
 pub(crate) mod pulse;
-pub(crate) mod relay;
 pub(crate) mod signal;
 pub(crate) mod stranger;
 

@@ -3,6 +3,7 @@
 
 use crate::call::event::Protocol;
 use crate::config::{RelayLink, RelayLogin, RelayTransport};
+use p2pcall_relay::server::Credential;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -95,14 +96,14 @@ pub(crate) fn relays(links: &[RelayLink]) -> Vec<RelayServer> {
 }
 
 fn ways(link: &RelayLink) -> Vec<Way> {
-    let protocols: &[Protocol] = match link.transport {
-        RelayTransport::Udp => &[Protocol::Udp],
-        RelayTransport::Tcp => &[Protocol::Tcp],
-        RelayTransport::Any => &[Protocol::Udp, Protocol::Tcp],
-        RelayTransport::Tls => &[Protocol::Tls],
+    let protocol = |transport| match transport {
+        RelayTransport::Udp => Protocol::Udp,
+        RelayTransport::Tcp => Protocol::Tcp,
+        RelayTransport::Tls => Protocol::Tls,
     };
     let trust = link.pin.map_or(Trust::Roots, Trust::Pin);
-    protocols.iter().map(|protocol| Way { protocol: *protocol, port: link.port, trust }).collect()
+    let transports = link.transports().into_iter();
+    transports.map(|transport| Way { protocol: protocol(transport), port: link.port, trust }).collect()
 }
 
 impl RelayServer {
@@ -110,12 +111,9 @@ impl RelayServer {
     pub(super) fn guest(access: &GuestAccess) -> Self {
         let trust = Trust::Noted(access.pin);
         let (user, password) = (access.user.clone(), access.password.clone());
-        let mut relay = Self {
-            host: access.host.clone(),
-            ways: Vec::new(),
-            login: RelayLogin::Password { user, password },
-            hosts: Some(access.hosts.clone()),
-        };
+        let login = RelayLogin::Password(Credential { user, password });
+        let mut relay =
+            Self { host: access.host.clone(), ways: Vec::new(), login, hosts: Some(access.hosts.clone()) };
         relay.add(access.open.iter().map(|&(protocol, port)| Way { protocol, port, trust }));
         relay
     }
@@ -177,10 +175,9 @@ impl RelayServer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::link;
 
     fn of(texts: &[&str]) -> Vec<RelayServer> {
-        relays(&texts.iter().map(|text| link::relay(text).unwrap()).collect::<Vec<_>>())
+        relays(&texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>())
     }
 
     fn said(relay: &RelayServer) -> Vec<(Protocol, u16)> {

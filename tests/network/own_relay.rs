@@ -1,8 +1,8 @@
 //! Calls through our own relay, which only the offerer knows of: by whichever way the firewalls leave open.
 
 use super::support::lab::Lab;
+use super::support::own_relay::{OwnRelay, Wishes};
 use super::support::process::Process;
-use super::support::relay::{OwnRelay, Wishes};
 use super::{SOON, support, two_homes};
 use serde_json::Value;
 use std::process::Command;

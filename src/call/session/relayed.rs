@@ -200,7 +200,6 @@ impl HeadStart {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::link;
     use crate::transport::turn::Taken;
     use crate::transport::{RelayPath, relays_of};
     use std::sync::Arc;
@@ -221,7 +220,7 @@ mod tests {
     }
 
     fn told(server: &str, relayed: &str, taken: Taken, links: &[&str], more: &[&str]) -> Told {
-        let links: Vec<_> = links.iter().map(|text| link::relay(text).unwrap()).collect();
+        let links: Vec<_> = links.iter().map(|text| text.parse().unwrap()).collect();
         let relay = Arc::new(relays_of(&links).remove(0));
         let mut all: Vec<_> = more.iter().map(|address| candidate(PathKind::Host, address, None)).collect();
         all.push(candidate(PathKind::Relay, relayed, Some((server, taken))));

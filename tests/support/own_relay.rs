@@ -1,5 +1,8 @@
 //! Our own relay, in this process: on loopback, or in a network namespace. It ends when it is dropped.
 
+use super::coturn::free_port;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use p2pcall_relay::net::tls::CertificateStore;
 use p2pcall_relay::net::{Backend, Plan, Relay};
 use p2pcall_relay::server::{Credential, Credentials, Limits, Listener, PeerRules, Peers, RelayIp, Settings};
@@ -36,7 +39,7 @@ impl Wishes {
 /// A running relay with the account `alice`, password `right`, and the secret `north`.
 pub(crate) struct OwnRelay {
     wishes: Wishes,
-    pin: String,
+    pin: [u8; 32],
     /// Dropped, it ends the relay.
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -44,6 +47,11 @@ pub(crate) struct OwnRelay {
 }
 
 impl OwnRelay {
+    /// On loopback.
+    pub(crate) fn here() -> Self {
+        Self::start(&Wishes::at("127.0.0.1", (free_port(), free_port())))
+    }
+
     /// Starts it, and waits until it listens.
     pub(crate) fn start(wishes: &Wishes) -> Self {
         Self::start_with(wishes, Arc::new(tempfile::tempdir().expect("a directory")))
@@ -96,9 +104,15 @@ impl OwnRelay {
         format!("turn:{host}:{}?secret={secret}", self.wishes.ports.0)
     }
 
+    /// A link for UDP alone.
+    pub(crate) fn udp_link(&self) -> String {
+        format!("{}&transport=udp", self.link())
+    }
+
     /// A link for TLS.
     pub(crate) fn tls_link(&self) -> String {
-        format!("turns:{}:{}?secret=north&pin={}", self.host(), self.wishes.ports.1, self.pin)
+        let pin = URL_SAFE_NO_PAD.encode(self.pin);
+        format!("turns:{}:{}?secret=north&pin={pin}", self.host(), self.wishes.ports.1)
     }
 
     /// As a STUN server.
