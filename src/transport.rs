@@ -268,9 +268,14 @@ impl Transport {
         self.servers.relay(link)
     }
 
-    /// What all our relays are told beside the standard, now and with every later allocation; what they take
-    /// of it with the first one is in [`RelayPath::taken`]. Waits until those that gave an address have
-    /// answered, and says whether they did in this time.
+    /// What all our relays are asked for with every allocation; what they take of it is in
+    /// [`RelayPath::taken`]. Our own relay gives whoever asks with the same doorbell the same address again.
+    pub fn set_probe(&self, probe: turn::Extras) {
+        self.servers.set_probe(probe);
+    }
+
+    /// What all our relays are told instead of the probe, now and after every later allocation. Waits until
+    /// those that gave an address have answered, and says whether they did in this time.
     pub async fn set_extras(&self, extras: &turn::Extras, deadline: Duration) -> bool {
         self.servers.set_extras(extras, deadline).await
     }

@@ -109,6 +109,9 @@ impl Keeper {
         line.hand_on(link);
         let relay = Arc::clone(&self.relay);
         self.hub.open(link, Arc::new(Allocation { line: Arc::clone(&line), candidate, relay }));
+        if let Some(extras) = self.servers.extras().filter(|_| !self.is_guest()) {
+            line.set_extras(extras);
+        }
         self.servers.relay_ready(self.index, candidate, &line);
         let lost = loop {
             match line.next_event().await {
@@ -226,7 +229,7 @@ impl Keeper {
     fn client(&self, framing: Framing) -> TurnClient {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let login = Login::of(&self.relay.login, since.as_secs());
-        let extras = if self.is_guest() { Extras::default() } else { self.servers.extras() };
+        let extras = if self.is_guest() { Extras::default() } else { self.servers.probe() };
         TurnClient::new(framing, login, extras, Box::new(random_id)).relaying_v6(self.relay.relays_v6())
     }
 

@@ -47,7 +47,10 @@ pub(super) struct Servers {
     relays: Mutex<Vec<Arc<RelayServer>>>,
     /// The ways to relays on which there is an allocation.
     lines: Mutex<Vec<Arc<Line>>>,
-    extras: Mutex<Extras>,
+    /// What each request for an allocation carries.
+    probe: Mutex<Extras>,
+    /// What each allocation is told then.
+    extras: Mutex<Option<Extras>>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -66,6 +69,7 @@ impl Servers {
             started: AtomicBool::new(false),
             relays: Mutex::default(),
             lines: Mutex::default(),
+            probe: Mutex::default(),
             extras: Mutex::default(),
             tasks: Mutex::default(),
         }
@@ -179,14 +183,23 @@ impl Servers {
         lock(&self.ledger).finish()
     }
 
-    /// What relays of our own kind are told beside the standard.
-    pub(super) fn extras(&self) -> Extras {
+    /// What relays are asked whether they know it, with each allocation.
+    pub(super) fn probe(&self) -> Extras {
+        lock(&self.probe).clone()
+    }
+
+    pub(super) fn set_probe(&self, probe: Extras) {
+        *lock(&self.probe) = probe;
+    }
+
+    /// What relays of our own kind are told beside the standard, once they have given an address.
+    pub(super) fn extras(&self) -> Option<Extras> {
         lock(&self.extras).clone()
     }
 
     /// Tells all relays; `true` when each one that has given an address has answered, `false` at the deadline.
     pub(super) async fn set_extras(&self, extras: &Extras, deadline: Duration) -> bool {
-        lock(&self.extras).clone_from(extras);
+        *lock(&self.extras) = Some(extras.clone());
         let lines = self.lines();
         for line in &lines {
             line.set_extras(extras.clone());

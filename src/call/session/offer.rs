@@ -60,8 +60,8 @@ const RELAY_CHANGED: &str = "The relay had to give another address: the code on 
 struct Relays {
     /// Those that still work.
     alive: Vec<LocalCandidate>,
-    /// One was lost, and is asked for anew.
-    lost: bool,
+    /// Those that were lost and are asked for anew: the same address is as good as ever.
+    lost: Vec<LocalCandidate>,
     /// The code's other addresses are dead.
     alone: bool,
 }
@@ -81,7 +81,7 @@ struct Waiting {
 }
 
 async fn wait_with_a_code(mut session: Session) -> Outcome {
-    session.transport.set_extras(&relayed::probe(random()), Duration::ZERO).await;
+    session.transport.set_probe(relayed::probe(random()));
     let gathered = tokio::select! {
         gathered = session.transport.gather(GATHER_DEADLINE) => gathered,
         () = hangup(&mut session.line.commands) => {
@@ -273,7 +273,7 @@ async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEve
         TransportEvent::ServerFailed(failure) => session.server_failed(failure).await,
         TransportEvent::CandidateLearnt(candidate) => {
             session.path.own.push(super::told(&candidate));
-            return (candidate.kind == PathKind::Relay && waiting.relays.lost).then_some(RELAY_CHANGED);
+            return waiting.relays.learn(&candidate);
         }
         TransportEvent::CandidateLost(candidate) => {
             session.path.own.retain(|own| own.address != candidate.address);
@@ -293,10 +293,16 @@ async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEve
 impl Relays {
     /// Some were lost. Those that are left, or the machine's own addresses, keep the code alive.
     fn lose(&mut self, lost: impl Fn(&LocalCandidate) -> bool) -> Option<&'static str> {
-        let before = self.alive.len();
-        self.alive.retain(|relay| !lost(relay));
-        self.lost |= self.alive.len() < before;
+        self.lost.extend(self.alive.extract_if(.., |relay| lost(relay)));
         (self.alone && self.alive.is_empty()).then_some(NETWORK_CHANGED)
+    }
+
+    /// A relayed address came. Our own relay gives back the one that was lost with it; any other is in no code.
+    fn learn(&mut self, candidate: &LocalCandidate) -> Option<&'static str> {
+        let known = self.lost.iter().position(|one| one.address == candidate.address);
+        self.alive.extend(known.map(|index| self.lost.swap_remove(index)));
+        let other = candidate.kind == PathKind::Relay && known.is_none();
+        (other && !self.lost.is_empty()).then_some(RELAY_CHANGED)
     }
 
     /// All other addresses were lost.
