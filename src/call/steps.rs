@@ -94,3 +94,10 @@ pub enum Effect {
     /// It is over.
     Finish(Ending),
 }
+
+impl super::Call {
+    /// This end's candidates are known better than at the beginning; the friend is told of them when it is met.
+    pub fn set_candidates(&mut self, candidates: Vec<Candidate>) {
+        self.config.candidates = candidates;
+    }
+}

@@ -4,11 +4,13 @@
 
 use super::converse::{First, Joined};
 use super::handshake::ports_of;
-use super::{CODE_LIFETIME, Line, Session, items_of, random, sleep_until, step};
+use super::{CODE_LIFETIME, Line, Session, items_of, no_address, random, sleep_until, step};
 use crate::call::ending::Ending;
 use crate::call::event::{CallEvent, CallState, CodeEvent, CodeForm, CodeKind, Command};
 use crate::call::identity::Identity;
-use crate::call::peer::{self, Agreement, IceCredentials, Peer, PeerConfig, PeerEvent, PeerStreams};
+use crate::call::peer::{
+    self, Agreement, IceCredentials, Peer, PeerConfig, PeerEvent, PeerStreams, RELAY_HOLD,
+};
 use crate::call::{Call, Effect, Input, Role, state};
 use crate::code::paste;
 use crate::code::sdp::{Sdp, SdpKind};
@@ -70,6 +72,9 @@ struct End {
 async fn describe(session: &mut Session, offer: Option<Sdp>) -> Result<End, Failure> {
     let gathered = session.transport.gather(GATHER_DEADLINE).await;
     session.gathered(&gathered).await;
+    if session.config.network.relay_only && gathered.candidates.is_empty() {
+        return Err(no_address(&session.config, &gathered));
+    }
     let local = fresh_credentials();
     let agent =
         session.transport.call(&Credentials { ufrag: local.ufrag.clone(), pwd: local.pwd.clone() }, None);
@@ -79,6 +84,7 @@ async fn describe(session: &mut Session, offer: Option<Sdp>) -> Result<End, Fail
         identity,
         local,
         ports: ports_of(&ports),
+        relay_hold: RELAY_HOLD,
         video_codecs: crate::media::video_codecs(),
         verify_fingerprint: true,
         started: session.line.started,

@@ -7,7 +7,7 @@ use crate::call::ending::Ending;
 use crate::call::event::{CallEvent, Command, PathKind};
 use crate::call::path::LocalEnd;
 use crate::call::peer::{Agreement, Peer, PeerError, PeerEvent, PeerStreams};
-use crate::call::stats::Meter;
+use crate::call::stats::{Meter, Sample};
 use crate::call::verify::Verification;
 use crate::call::{Call, Effect, Input};
 use crate::error::{Exit, Failure};
@@ -202,6 +202,8 @@ impl Conversation {
             Ok(Message::Talk(talk)) => {
                 if let Talk::Hello { candidates, .. } = &talk {
                     session.path.theirs.clone_from(candidates);
+                    let relays = candidates.iter().filter(|one| one.kind == PathKind::Relay);
+                    session.transport.set_remote_relays(relays.map(|one| one.address).collect());
                     self.path(session).await;
                 }
                 step(life, &session.line, Input::Heard(talk))
@@ -372,7 +374,7 @@ impl Conversation {
 
     async fn stats(&mut self, session: &Session) {
         let Some(media) = &self.media else { return };
-        let sample = media.sample(&self.peer);
+        let sample = Sample { relayed_bytes: session.transport.relayed(), ..media.sample(&self.peer) };
         let stats = self.meter.take(session.now(), sample);
         session.emit(CallEvent::Stats(Box::new(stats))).await;
     }

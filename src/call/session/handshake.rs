@@ -117,12 +117,14 @@ impl PacketPort for Port {
     }
 }
 
-/// Meets whoever is at the other end of `agent`; an answerer rings at `candidates`. `path_found` is called when
+/// Meets whoever is at the other end of `agent`; an answerer rings at `candidates`. For `relay_hold` direct
+/// paths have the field for themselves. `path_found` is called when
 /// there is a way to the other end and only the authentication is left.
 pub(super) async fn meet(
     terms: Terms,
     agent: Agent,
     candidates: Vec<SocketAddr>,
+    relay_hold: Duration,
     path_found: impl FnOnce() + Send,
 ) -> Result<Met, Unmet> {
     let ports = agent.ports();
@@ -134,6 +136,7 @@ pub(super) async fn meet(
         identity: terms.identity.clone(),
         local: ice(local),
         ports: ports_of(&ports),
+        relay_hold,
         video_codecs: terms.video_codecs.clone(),
         verify_fingerprint: false,
         started: terms.started,

@@ -116,6 +116,7 @@ impl Running {
                 video_received: name(received.1),
                 cipher: self.codecs.cipher.clone(),
             },
+            ..Sample::default()
         }
     }
 
