@@ -8,7 +8,9 @@ use super::{CODE_LIFETIME, Line, Session, items_of, random, sleep_until, step};
 use crate::call::ending::Ending;
 use crate::call::event::{CallEvent, CallState, CodeEvent, CodeForm, CodeKind, Command};
 use crate::call::identity::Identity;
-use crate::call::peer::{self, Agreement, IceCredentials, Peer, PeerConfig, PeerEvent, PeerStreams};
+use crate::call::peer::{
+    self, Agreement, IceCredentials, Peer, PeerConfig, PeerEvent, PeerStreams, SentStreams,
+};
 use crate::call::{Call, Effect, Input, Role, state};
 use crate::code::paste;
 use crate::code::sdp::{Sdp, SdpKind};
@@ -16,6 +18,7 @@ use crate::config::CallConfig;
 use crate::error::{Exit, Failure};
 use crate::transport::{Agent, Credentials, GATHER_DEADLINE, Port};
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use std::sync::Arc;
 
 /// Makes a call by a whole session description.
 pub async fn offer(config: &CallConfig, line: Line) -> Ending {
@@ -46,8 +49,8 @@ async fn run(config: &CallConfig, offer: Option<Sdp>, line: Line) -> Ending {
     match wait(&mut session, &mut life, &mut end).await {
         Ok(agreement) => {
             let End { agent, ports, peer, streams, .. } = end;
-            let joined = Joined { agent, ports, peer, streams };
-            session.converse(life, joined, First::Agreed(agreement)).await
+            let joined = Joined { _agent: agent, ports, peer: Arc::new(peer), streams };
+            Box::pin(session.converse(life, joined, First::Agreed(agreement))).await
         }
         Err(ending) => {
             end.peer.close().await;
@@ -80,6 +83,7 @@ async fn describe(session: &mut Session, offer: Option<Sdp>) -> Result<End, Fail
         local,
         ports: ports_of(&ports),
         video_codecs: crate::media::video_codecs(),
+        sent: SentStreams::new().map_err(|error| broken(&error.to_string()))?,
         verify_fingerprint: true,
         started: session.line.started,
     };

@@ -170,6 +170,7 @@ impl End {
             local: local.clone(),
             ports,
             video_codecs: setup.video,
+            sent: SentStreams::new().unwrap(),
             verify_fingerprint: setup.verify,
             started: Instant::now(),
         };
