@@ -8,6 +8,7 @@ pub mod demo;
 pub mod devices;
 pub mod man;
 pub mod offer;
+pub mod relay;
 pub mod run;
 pub mod scan;
 pub mod settings;
@@ -24,6 +25,7 @@ pub async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Devices(args) => devices::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Code(args) => code::run(&args),
+        Command::Relay(args) => relay::run(args).await,
         Command::Completions { shell } => completions::run(shell),
         Command::Man => man::run(),
     }

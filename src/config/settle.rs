@@ -2,10 +2,11 @@
 //! over the file, the file over the defaults.
 
 use super::file::ConfigFile;
-use super::{AudioChoice, CallConfig, MediaConfig, NetworkConfig, SpeakerChoice, VideoChoice, link};
+use super::{AudioChoice, CallConfig, MediaConfig, NetworkConfig, SpeakerChoice, VideoChoice};
 use crate::call::channel::{MAX_NAME, clean};
 use crate::cli::{CallArgs, MediaArgs, NetworkArgs};
 use crate::error::Failure;
+use p2pcall_relay::link::BadLink;
 use std::time::Duration;
 
 /// The STUN servers asked unless others are given: two operators, so that one may fail.
@@ -85,18 +86,15 @@ pub fn network(args: &NetworkArgs, file: &ConfigFile) -> Result<NetworkConfig, F
         (true, None) => DEFAULT_STUN.to_vec(),
     };
     // Parsed also where they are not used: a typo is a typo.
-    let relays = links
-        .into_iter()
-        .map(link::relay)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| bad_link(&error))?;
+    let relays =
+        links.into_iter().map(str::parse).collect::<Result<Vec<_>, _>>().map_err(|error| bad_link(&error))?;
     let stun = servers
         .into_iter()
-        .map(link::stun)
+        .map(str::parse)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| bad_link(&error))?;
     if relay_only && relays.is_empty() {
-        let help = "Give one with --relay LINK, or in the config file under [relays].";
+        let help = "Give one with --relay LINK, or store one: p2pcall relay add LINK";
         return Err(Failure::usage("--relay-only needs a relay.", help));
     }
     let bind = if args.bind.is_empty() { file.bind.clone().unwrap_or_default() } else { args.bind.clone() };
@@ -109,7 +107,7 @@ pub fn network(args: &NetworkArgs, file: &ConfigFile) -> Result<NetworkConfig, F
     })
 }
 
-fn bad_link(error: &link::LinkError) -> Failure {
+fn bad_link(error: &BadLink) -> Failure {
     Failure::usage(
         format!("{error}"),
         "A relay is turn:USER:PASSWORD@HOST:PORT or turn:HOST:PORT?secret=SECRET; a STUN server is HOST:PORT.",

@@ -79,7 +79,7 @@ impl Servers {
             lock(&self.tasks).spawn(async move { this.ask(index, &server).await });
         }
         for link in &self.config.relays {
-            let index = lock(&self.ledger).relay(link.host.clone(), protocols(link.transport));
+            let index = lock(&self.ledger).relay(link.host.clone(), protocols(link));
             let keeper = Keeper {
                 servers: Arc::clone(self),
                 hub: Arc::clone(&self.hub),
