@@ -54,11 +54,15 @@ pub mod router;
 mod servers;
 mod stream;
 pub mod turn;
+mod ways;
 
 pub use candidate::{LocalCandidate, RelayPath, ServerFailure, ServerName, ServerProblem};
 pub use ledger::Gathered;
 pub use port::{Agent, Port};
 pub use router::{AgentId, Credentials, Dropped, LinkId, OfferId};
+#[cfg(test)]
+pub(crate) use ways::relays as relays_of;
+pub use ways::{GuestAccess, RelayServer, Way};
 
 use crate::config::NetworkConfig;
 use std::net::{IpAddr, SocketAddr};
@@ -110,13 +114,6 @@ pub enum TransportEvent {
     InterfacesChanged {
         /// Those that are gone.
         gone: Vec<IpAddr>,
-    },
-    /// A relay took up our doorbell, or let go of it.
-    Doorbell {
-        /// Index into the configured relays.
-        relay: usize,
-        /// Whether it rings.
-        on: bool,
     },
     /// Somebody who knows the code wants in: [`Transport::attach`] makes an agent of it, doing nothing leaves
     /// it waiting.
@@ -273,10 +270,33 @@ impl Transport {
         self.servers.keep_alive(Instant::now(), on);
     }
 
-    /// What all relays are told beside the standard, now and with every later allocation; those of our own
-    /// kind answer with [`TransportEvent::Doorbell`].
-    pub fn set_extras(&self, extras: &turn::Extras) {
-        self.servers.set_extras(extras);
+    /// Uses a friend's relay as a guest, beside the configured ones.
+    pub fn visit(&self, access: &GuestAccess) {
+        // The configured ones come first, in their order.
+        self.servers.start();
+        self.servers.add_relay(RelayServer::guest(access));
+    }
+
+    /// The relay behind a relayed candidate ([`RelayPath::link`]).
+    pub fn relay(&self, link: usize) -> Option<Arc<RelayServer>> {
+        self.servers.relay(link)
+    }
+
+    /// What all our relays are told beside the standard, now and with every later allocation; what they take
+    /// of it with the first one is in [`RelayPath::taken`]. Waits until those that gave an address have
+    /// answered, and says whether they did in this time.
+    pub async fn set_extras(&self, extras: &turn::Extras, deadline: Duration) -> bool {
+        self.servers.set_extras(extras, deadline).await
+    }
+
+    /// Where the friend's relays are: what is exchanged with them is relayed, too.
+    pub fn set_remote_relays(&self, relays: Vec<SocketAddr>) {
+        self.hub.set_remote_relays(relays);
+    }
+
+    /// Bytes of datagrams that went through a relay so far, at this end or the friend's, both ways.
+    pub fn relayed(&self) -> u64 {
+        self.hub.relayed()
     }
 
     /// What was dropped so far, and why.

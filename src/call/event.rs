@@ -248,6 +248,8 @@ pub struct StatsEvent {
     pub audio: AudioStats,
     /// What the encoders aim at together.
     pub target_kbps: u32,
+    /// Bytes that went through a relay since the start, both ways.
+    pub relayed_bytes: u64,
     /// Names for a person: codecs in use, ciphers.
     pub codecs: CodecNames,
 }

@@ -39,6 +39,7 @@ mod socket;
 mod stack;
 mod types;
 
+pub use checks::RELAY_HOLD;
 pub use counters::{Count, KindSample};
 pub use negotiation::Agreement;
 pub use sdp::Candidate;
@@ -120,7 +121,7 @@ impl Peer {
     pub async fn open(config: PeerConfig) -> Result<(Self, PeerStreams), PeerError> {
         let (events_in, events) = mpsc::channel(EVENTS);
         let (notes, queue) = Notes::new();
-        let wire = Wire::new(config.ports.clone(), config.started, notes.clone());
+        let wire = Wire::new(config.ports.clone(), config.relay_hold, config.started, notes.clone());
         let (media, inlets) = Media::new(config.sent.ssrcs(), config.started, notes.clone());
         let handler = Arc::new(Handler(notes.clone()));
         let registry = || interceptors::registry(&media, &wire, config.started);

@@ -7,7 +7,8 @@
 //! ```
 //! It makes permissions when data is to be sent, and one for the relay's own address from the start: so the
 //! allocations of two callers on one relay reach each other though neither knows the other's beforehand.
-//! It deliberately knows no TCP allocations (RFC 6062), no mobility, no second address family.
+//! It takes an IPv4 address, or the IPv6 one of a relay that has no other. It deliberately knows no TCP
+//! allocations (RFC 6062), no mobility, no two addresses at a time.
 
 mod login;
 mod outcome;
@@ -16,7 +17,7 @@ mod requests;
 mod write;
 
 pub use login::Login;
-pub use outcome::{Extras, Framing, Received, TurnError, TurnEvent};
+pub use outcome::{Extras, Framing, Received, Taken, TurnError, TurnEvent};
 
 use p2pcall_relay::stun::{ChannelData, Class, Message, Method, attr};
 use std::collections::VecDeque;
@@ -36,6 +37,9 @@ const SUSPICION: Duration = Duration::from_secs(2);
 
 /// How often in a row a server may call a fresh nonce stale.
 const MAX_STALE: u8 = 3;
+
+/// RFC 8656 §19: 508. The relay is full, or what it may transfer is spent.
+pub(super) const INSUFFICIENT_CAPACITY: u16 = 508;
 
 /// Datagrams that may wait to be sent.
 const MAX_TRANSMITS: usize = 512;
@@ -57,7 +61,12 @@ pub struct TurnClient {
     extras: Extras,
     state: State,
     challenge: Option<Challenge>,
-    doorbell: bool,
+    taken: Taken,
+    /// The extras have changed since the server answered to them last.
+    extras_asked: bool,
+    /// It took none of them with the allocation: it does not know them.
+    deaf: bool,
+    v6: bool,
     /// When anything came from the server last, or its silence was looked into.
     heard: Option<Instant>,
     requests: Requests,
@@ -82,13 +91,23 @@ impl TurnClient {
             extras,
             state: State::Idle,
             challenge: None,
-            doorbell: false,
+            taken: Taken::default(),
+            extras_asked: false,
+            deaf: false,
+            v6: false,
             heard: None,
             requests: Requests::new(framing == Framing::Stream),
             peers: Peers::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
         }
+    }
+
+    /// Asks for an IPv6 address from the start.
+    #[must_use]
+    pub fn relaying_v6(mut self, v6: bool) -> Self {
+        self.v6 = v6;
+        self
     }
 
     /// Asks for an allocation; the event is [`TurnEvent::Allocated`] or one of those that end it.
@@ -99,15 +118,21 @@ impl TurnClient {
         }
     }
 
-    /// Changes the doorbell and the guest; the server is told at once.
+    /// Changes the doorbell and the guest; a server that may know them is told at once.
     pub fn set_extras(&mut self, now: Instant, extras: Extras) {
         if self.extras == extras {
             return;
         }
         self.extras = extras;
-        if matches!(self.state, State::Allocated { .. }) {
+        if matches!(self.state, State::Allocated { .. }) && !self.deaf {
+            self.extras_asked = true;
             self.request(now, Request::Refresh, 0);
         }
+    }
+
+    /// Whether the server has answered to the extras as they are.
+    pub fn is_up_to_date(&self) -> bool {
+        !self.extras_asked
     }
 
     /// Gives the allocation back.
@@ -229,6 +254,11 @@ impl TurnClient {
                 None => self.failed(now, pending.request, refused(code, reason)),
             },
             486 => self.failed(now, pending.request, TurnError::Quota),
+            // RFC 8656 §7.4: no IPv4 address there. Any is better than none.
+            440 if pending.request == Request::Allocate && !self.v6 => {
+                self.v6 = true;
+                self.request(now, Request::Allocate, 0);
+            }
             _ => self.failed(now, pending.request, refused(code, reason)),
         }
     }
@@ -263,7 +293,7 @@ impl TurnClient {
             Request::Allocate => self.allocated(now, message),
             Request::Refresh => {
                 self.state = State::Allocated { refresh: next_refresh(now, message) };
-                self.note_doorbell(message);
+                self.note_taken(message);
             }
             Request::Release => self.end(TurnEvent::Released),
             Request::Permit(peer) => {
@@ -282,18 +312,28 @@ impl TurnClient {
         self.state = State::Allocated { refresh: next_refresh(now, message) };
         self.peers.pin(now, relayed.ip());
         self.make_requests(now);
-        self.events
-            .push_back(TurnEvent::Allocated { relayed, mapped: message.get(attr::XOR_MAPPED_ADDRESS) });
-        self.note_doorbell(message);
+        self.taken = self.read_taken(message);
+        self.deaf = self.extras != Extras::default() && self.taken == Taken::default();
+        let (mapped, taken) = (message.get(attr::XOR_MAPPED_ADDRESS), self.taken);
+        self.events.push_back(TurnEvent::Allocated { relayed, mapped, taken });
     }
 
-    /// A server that knows the doorbell echoes it; one that does not says nothing.
-    fn note_doorbell(&mut self, message: &Message<'_>) {
+    fn note_taken(&mut self, message: &Message<'_>) {
+        let taken = self.read_taken(message);
+        // An answer to a Refresh from before the change says nothing of it.
+        let answered = self.extras_asked && !self.requests.awaits(Request::Refresh);
+        self.extras_asked &= !answered;
+        if std::mem::replace(&mut self.taken, taken) != taken || answered {
+            self.events.push_back(TurnEvent::Taken(taken));
+        }
+    }
+
+    /// A server that knows doorbell and guest echoes them; one that does not says nothing.
+    fn read_taken(&self, message: &Message<'_>) -> Taken {
         let echoed = message.get(attr::DOORBELL).filter(|ufrag| !ufrag.is_empty());
-        let taken = echoed.is_some() && echoed == self.extras.doorbell.as_deref();
-        if taken != self.doorbell {
-            self.doorbell = taken;
-            self.events.push_back(TurnEvent::Doorbell(taken));
+        Taken {
+            doorbell: echoed.is_some() && echoed == self.extras.doorbell.as_deref(),
+            guest: self.extras.guest.is_some() && message.contains(attr::GUEST),
         }
     }
 
@@ -305,6 +345,11 @@ impl TurnClient {
     fn failed(&mut self, now: Instant, request: Request, error: TurnError) {
         match request {
             Request::Allocate => self.end(TurnEvent::Failed(error)),
+            // The allocation lives on for what is left of its lifetime, ten minutes at the most.
+            Request::Refresh if matches!(error, TurnError::Refused { code: INSUFFICIENT_CAPACITY, .. }) => {
+                self.state = State::Allocated { refresh: now + REFRESH_INTERVAL };
+                self.events.push_back(TurnEvent::NotProlonged(error));
+            }
             // Whatever it is (437, 401 for a password that was changed, silence): there is none any more.
             Request::Refresh => self.end(TurnEvent::Failed(TurnError::Lost)),
             Request::Release => self.end(TurnEvent::Released),

@@ -32,8 +32,10 @@ pub struct PeerConfig {
     pub identity: Identity,
     /// This end's ICE credentials.
     pub local: IceCredentials,
-    /// The ways out; relayed ones are held back for 300 ms where there are others.
+    /// The ways out.
     pub ports: Vec<Arc<dyn PacketPort>>,
+    /// For so long relayed ones are held back where there are others, [`RELAY_HOLD`](super::RELAY_HOLD) or less.
+    pub relay_hold: Duration,
     /// The video codecs that this end can code and decode, the preferred one first.
     pub video_codecs: Vec<Codec>,
     /// What this end sends; of the call, not of one connection.

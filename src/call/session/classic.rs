@@ -4,12 +4,12 @@
 
 use super::converse::{First, Joined};
 use super::handshake::ports_of;
-use super::{CODE_LIFETIME, Line, Session, items_of, random, sleep_until, step};
+use super::{CODE_LIFETIME, Line, Session, items_of, no_address, random, sleep_until, step};
 use crate::call::ending::Ending;
 use crate::call::event::{CallEvent, CallState, CodeEvent, CodeForm, CodeKind, Command};
 use crate::call::identity::Identity;
 use crate::call::peer::{
-    self, Agreement, IceCredentials, Peer, PeerConfig, PeerEvent, PeerStreams, SentStreams,
+    self, Agreement, IceCredentials, Peer, PeerConfig, PeerEvent, PeerStreams, RELAY_HOLD, SentStreams,
 };
 use crate::call::{Call, Effect, Input, Role, state};
 use crate::code::paste;
@@ -73,6 +73,9 @@ struct End {
 async fn describe(session: &mut Session, offer: Option<Sdp>) -> Result<End, Failure> {
     let gathered = session.transport.gather(GATHER_DEADLINE).await;
     session.gathered(&gathered).await;
+    if session.config.network.relay_only && gathered.candidates.is_empty() {
+        return Err(no_address(&session.config, &gathered));
+    }
     let local = fresh_credentials();
     let agent =
         session.transport.call(&Credentials { ufrag: local.ufrag.clone(), pwd: local.pwd.clone() }, None);
@@ -82,6 +85,7 @@ async fn describe(session: &mut Session, offer: Option<Sdp>) -> Result<End, Fail
         identity,
         local,
         ports: ports_of(&ports),
+        relay_hold: RELAY_HOLD,
         video_codecs: crate::media::video_codecs(),
         sent: SentStreams::new().map_err(|error| broken(&error.to_string()))?,
         verify_fingerprint: true,

@@ -9,7 +9,7 @@ use crate::call::ending::Ending;
 use crate::call::event::{CallEvent, Command, PathEvent, PathKind};
 use crate::call::path::LocalEnd;
 use crate::call::peer::{Agreement, Peer, PeerError, PeerEvent, PeerStreams};
-use crate::call::stats::Meter;
+use crate::call::stats::{Meter, Sample};
 use crate::call::verify::Verification;
 use crate::call::{Call, Effect, Input};
 use crate::error::{Exit, Failure};
@@ -177,6 +177,8 @@ impl Conversation {
             Ok(Message::Talk(talk)) => {
                 if let Talk::Hello { candidates, .. } | Talk::Candidates { candidates } = &talk {
                     session.path.theirs.clone_from(candidates);
+                    let relays = candidates.iter().filter(|one| one.kind == PathKind::Relay);
+                    session.transport.set_remote_relays(relays.map(|one| one.address).collect());
                     self.path(session).await;
                 }
                 step(life, &session.line, Input::Heard(talk))
@@ -350,7 +352,8 @@ impl Conversation {
 
     async fn stats(&mut self, session: &Session) {
         let Some(media) = &self.media else { return };
-        let sample = media.sample(&self.link.peer);
+        let relayed_bytes = session.transport.relayed();
+        let sample = Sample { relayed_bytes, ..media.sample(&self.link.peer) };
         let stats = self.meter.take(session.now(), sample);
         session.emit(CallEvent::Stats(Box::new(stats))).await;
     }

@@ -8,7 +8,7 @@ use crate::call::channel::{DescriptionKind, Message, Talk};
 use crate::call::event::PathKind;
 use crate::call::identity::Identity;
 use crate::call::peer::{
-    IceCredentials, PacketPort, Peer, PeerConfig, PeerError, PeerEvent, PeerStreams, SentStreams,
+    IceCredentials, PacketPort, Peer, PeerConfig, PeerError, PeerEvent, PeerStreams, RELAY_HOLD, SentStreams,
 };
 use crate::call::verify::Verification;
 use crate::code::facts::Fingerprint;
@@ -155,12 +155,14 @@ impl PacketPort for Port {
     }
 }
 
-/// Meets whoever is at the other end of `agent`; an answerer rings at `candidates`. `path_found` is called when
+/// Meets whoever is at the other end of `agent`; an answerer rings at `candidates`. For `relay_hold` direct
+/// paths have the field for themselves. `path_found` is called when
 /// there is a way to the other end and only the authentication is left.
 pub(super) async fn meet(
     terms: Terms,
     agent: Agent,
     candidates: Vec<SocketAddr>,
+    relay_hold: Duration,
     path_found: impl FnOnce() + Send,
 ) -> Result<Met, Unmet> {
     let mut ports = agent.ports();
@@ -173,6 +175,7 @@ pub(super) async fn meet(
         identity: terms.identity.clone(),
         local: ice(local),
         ports: ports_of(&ports),
+        relay_hold,
         video_codecs: terms.video_codecs.clone(),
         sent: terms.sent.clone(),
         verify_fingerprint: false,
@@ -203,7 +206,7 @@ pub(super) async fn meet_again(
     path_found: impl FnOnce() + Send,
 ) -> Result<Joined, Unmet> {
     let role = terms.role;
-    let met = meet(terms, agent, candidates, path_found).await?;
+    let met = meet(terms, agent, candidates, RELAY_HOLD, path_found).await?;
     let (mut joined, _) = met.parts();
     let described = describe(role, &joined.peer, &mut joined.streams);
     within(AUTHENTICATION_TIMEOUT, described).await??;

@@ -128,6 +128,7 @@ impl Running {
                 video_received: name(received.1),
                 cipher: self.codecs.cipher.clone(),
             },
+            ..Sample::default()
         }
     }
 
