@@ -44,6 +44,7 @@ mod host;
 mod hub;
 mod inbox;
 pub mod interfaces;
+mod knock;
 mod ledger;
 mod line;
 mod port;
@@ -123,6 +124,8 @@ pub enum TransportEvent {
         agent: AgentId,
         /// Where the first datagram came from (as the relay says, of relayed ones).
         from: SocketAddr,
+        /// The ufrag of whoever rings.
+        remote: String,
     },
     /// Too many rang: this agent had to go. Its ports are closed.
     Evicted {
@@ -243,11 +246,22 @@ impl Transport {
     /// side let in what comes from there (RFC 4787 §5). Nobody needs to understand it: a Binding indication
     /// (RFC 8489 §2.2).
     pub fn punch(&self, addresses: &[SocketAddr]) {
+        self.send_everywhere(addresses, &PUNCH);
+    }
+
+    fn send_everywhere(&self, addresses: &[SocketAddr], bytes: &[u8]) {
         for (link, candidate) in self.hub.links() {
             let Some(outlet) = self.hub.outlet(link) else { continue };
             let family = addresses.iter().filter(|to| to.is_ipv4() == candidate.address.is_ipv4());
-            family.for_each(|to| outlet.send(*to, &PUNCH));
+            family.for_each(|to| outlet.send(*to, bytes));
         }
+    }
+
+    /// Asks whoever serves the credentials `remote` to look for us here: a ring whose agent is `ufrag`, and which
+    /// needs no answer, from every socket and allocation to each address.
+    pub fn knock(&self, addresses: &[SocketAddr], ufrag: &str, remote: &Credentials) {
+        let asking = knock::knock(servers::random_id(), ufrag, remote);
+        self.send_everywhere(addresses, &asking);
     }
 
     /// Whether NAT mappings are kept open by STUN, as they are from the start. A connected call keeps its own

@@ -75,7 +75,9 @@ impl Ending {
     /// What the other end was told with it.
     pub fn last_word(&self) -> Option<Talk> {
         match self {
-            Self::HungUp { .. } | Self::DurationOver | Self::NoConsent => Some(Talk::Hangup),
+            Self::HungUp { .. } | Self::DurationOver | Self::NoConsent | Self::Broken(_) => {
+                Some(Talk::Hangup)
+            }
             Self::WeRefused => Some(Talk::Refused),
             _ => None,
         }

@@ -134,6 +134,18 @@ pub struct StateEvent {
     pub help: Option<String>,
 }
 
+impl StateEvent {
+    /// A step with nothing more to say.
+    pub fn new(state: CallState, name: Option<String>) -> Self {
+        Self { state, name, reason: None, message: None, help: None }
+    }
+}
+
+/// A step with nothing more to say, as an event.
+pub fn state(state: CallState, name: Option<String>) -> CallEvent {
+    CallEvent::State(StateEvent::new(state, name))
+}
+
 /// Where the call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

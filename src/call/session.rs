@@ -6,6 +6,7 @@
 //! answer: code -> one handshake, again and again --4 s--> reply code                              -> converse
 //! ```
 
+mod again;
 mod answer;
 mod ask;
 pub mod classic;
@@ -13,6 +14,7 @@ mod converse;
 mod farewell;
 mod handshake;
 mod media;
+mod meeting;
 mod offer;
 mod relayed;
 
@@ -203,6 +205,13 @@ fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the system's source of randomness works");
     bytes
+}
+
+/// What this end will send.
+fn sent_streams() -> Result<peer::SentStreams, Failure> {
+    peer::SentStreams::new().map_err(|error| {
+        Failure::new(Exit::Failure, "no_randomness", format!("No call can be made: {error}."), "")
+    })
 }
 
 /// Seconds since 1970 by the machine's clock, which may be wrong.

@@ -195,7 +195,7 @@ impl Hub {
         match table.router.inbound(now, link, from, bytes) {
             Verdict::Drop => {}
             Verdict::Deliver(agent) => table.deliver(agent, link, from, bytes),
-            Verdict::Ring { offer, agent, evicted } => {
+            Verdict::Ring { offer, agent, remote, evicted } => {
                 table.agents.insert(agent, Desk::default());
                 table.deliver(agent, link, from, bytes);
                 if let Some(evicted) = evicted {
@@ -205,7 +205,7 @@ impl Hub {
                 if let Some(agent) = evicted {
                     self.tell(TransportEvent::Evicted { agent });
                 }
-                if !self.tell(TransportEvent::Ring { offer, agent, from }) {
+                if !self.tell(TransportEvent::Ring { offer, agent, from, remote }) {
                     self.detach(agent);
                 }
             }

@@ -81,7 +81,7 @@ async fn ring_and_converse(mut session: Session, code: OfferCode) -> Result<Endi
     match ring(&mut session, &mut life, &mut ringing).await {
         Ok(met) => {
             let (joined, first) = met.parts();
-            Ok(session.converse(life, joined, first).await)
+            Ok(Box::pin(session.converse(life, joined, first)).await)
         }
         Err(ending) => {
             session.transport.close().await;
@@ -128,6 +128,8 @@ async fn prepare(session: &mut Session, code: OfferCode) -> Result<Ringing, Fail
         keys,
         fingerprint: Some(code.offer().fingerprint),
         video_codecs: crate::media::video_codecs(),
+        sent: super::sent_streams()?,
+        direct: false,
         started: session.line.started,
     };
     Ok(Ringing {

@@ -9,7 +9,7 @@ use crate::call::ending::Ending;
 use crate::call::event::{CallEvent, CallState, CodeEvent, CodeForm, CodeKind, Command};
 use crate::call::identity::Identity;
 use crate::call::peer::{
-    self, Agreement, IceCredentials, Peer, PeerConfig, PeerEvent, PeerStreams, RELAY_HOLD,
+    self, Agreement, IceCredentials, Peer, PeerConfig, PeerEvent, PeerStreams, RELAY_HOLD, SentStreams,
 };
 use crate::call::{Call, Effect, Input, Role, state};
 use crate::code::paste;
@@ -18,6 +18,7 @@ use crate::config::CallConfig;
 use crate::error::{Exit, Failure};
 use crate::transport::{Agent, Credentials, GATHER_DEADLINE, Port};
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use std::sync::Arc;
 
 /// Makes a call by a whole session description.
 pub async fn offer(config: &CallConfig, line: Line) -> Ending {
@@ -48,8 +49,8 @@ async fn run(config: &CallConfig, offer: Option<Sdp>, line: Line) -> Ending {
     match wait(&mut session, &mut life, &mut end).await {
         Ok(agreement) => {
             let End { agent, ports, peer, streams, .. } = end;
-            let joined = Joined { agent, ports, peer, streams };
-            session.converse(life, joined, First::Agreed(agreement)).await
+            let joined = Joined { _agent: agent, ports, peer: Arc::new(peer), streams };
+            Box::pin(session.converse(life, joined, First::Agreed(agreement))).await
         }
         Err(ending) => {
             end.peer.close().await;
@@ -86,6 +87,7 @@ async fn describe(session: &mut Session, offer: Option<Sdp>) -> Result<End, Fail
         ports: ports_of(&ports),
         relay_hold: RELAY_HOLD,
         video_codecs: crate::media::video_codecs(),
+        sent: SentStreams::new().map_err(|error| broken(&error.to_string()))?,
         verify_fingerprint: true,
         started: session.line.started,
     };

@@ -105,7 +105,7 @@ async fn wait_with_a_code(mut session: Session) -> Outcome {
             session.transport.set_extras(&relayed::burnt(&others.keys), Duration::ZERO).await;
             drop(others);
             let (joined, first) = met.parts();
-            Outcome::Over(session.converse(life, joined, first).await)
+            Outcome::Over(Box::pin(session.converse(life, joined, first)).await)
         }
         Rung::Over(ending) => {
             session.transport.close().await;
@@ -167,6 +167,8 @@ fn prepare(session: &Session, gathered: &Gathered) -> Result<Waiting, Failure> {
         keys: keys.clone(),
         fingerprint: None,
         video_codecs: crate::media::video_codecs(),
+        sent: super::sent_streams()?,
+        direct: false,
         started: session.line.started,
     };
     let relayed = gathered.candidates.iter().filter(|candidate| candidate.kind == PathKind::Relay);

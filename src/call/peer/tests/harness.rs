@@ -171,6 +171,7 @@ impl End {
             ports,
             relay_hold: RELAY_HOLD,
             video_codecs: setup.video,
+            sent: SentStreams::new().unwrap(),
             verify_fingerprint: setup.verify,
             started: Instant::now(),
         };
