@@ -33,6 +33,8 @@ pub enum Command {
     Devices(JsonArgs),
     /// Say what a code contains, without calling anyone
     Code(CodeArgs),
+    /// Keep the relays that your calls use, and test them
+    Relay(RelayArgs),
     /// Print the completion script for a shell
     Completions {
         /// Which shell
@@ -48,12 +50,9 @@ pub struct OfferArgs {
     /// Options of the call.
     #[command(flatten)]
     pub call: CallArgs,
-    /// Show the code's QR: when it fits, always, or never
-    #[arg(long, value_enum, default_value = "auto", env = "P2PCALL_QR")]
-    pub qr: When,
-    /// Also write the code's QR to this PNG file
-    #[arg(long, value_name = "PATH")]
-    pub qr_png: Option<PathBuf>,
+    /// How the code is shown.
+    #[command(flatten)]
+    pub qr: QrArgs,
 }
 
 /// `p2pcall answer`.
@@ -67,10 +66,18 @@ pub struct AnswerArgs {
     /// Options of the call.
     #[command(flatten)]
     pub call: CallArgs,
-    /// Show the reply code's QR: when it fits, always, or never
+    /// How a reply code is shown.
+    #[command(flatten)]
+    pub qr: QrArgs,
+}
+
+/// How the code that this end makes is shown.
+#[derive(Debug, Clone, Default, Args)]
+pub struct QrArgs {
+    /// Show the QR of this end's code: when it fits, always, or never
     #[arg(long, value_enum, default_value = "auto", env = "P2PCALL_QR")]
     pub qr: When,
-    /// Also write the reply code's QR to this PNG file
+    /// Also write the QR of this end's code to this PNG file
     #[arg(long, value_name = "PATH")]
     pub qr_png: Option<PathBuf>,
 }
@@ -139,6 +146,43 @@ pub struct CodeArgs {
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
+}
+
+/// `p2pcall relay`.
+#[derive(Debug, Args)]
+pub struct RelayArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: RelayCommand,
+}
+
+/// The subcommands of `p2pcall relay`.
+#[derive(Debug, Subcommand)]
+pub enum RelayCommand {
+    /// Store a relay in the config file: all calls use it from then on
+    Add {
+        /// turn:[USER:PASSWORD@]HOST[:PORT][?secret=…], turns:… for TLS; `-` reads it from standard input
+        link: String,
+        /// What to call it [default: its host]
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// List the stored relays, without their secrets
+    List,
+    /// Forget a stored relay
+    Remove {
+        /// What it is called
+        name: String,
+    },
+    /// Test relays from here: a verdict a line, and what to do; without LINK all that are stored
+    Check {
+        /// A link, the name of a stored relay, or `-` for a link on standard input (repeat)
+        #[arg(value_name = "LINK", env = "P2PCALL_RELAY", value_delimiter = ',', hide_env_values = true)]
+        relays: Vec<String>,
+        /// One JSON object a relay on standard output
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// What is captured and played.
@@ -228,6 +272,9 @@ pub struct CallArgs {
     /// Hang up after so many seconds connected
     #[arg(long, value_name = "SECONDS", env = "P2PCALL_DURATION")]
     pub duration: Option<f64>,
+    /// In mid-call, try so many seconds to get a lost connection back [default: 120]
+    #[arg(long, value_name = "SECONDS", env = "P2PCALL_RECONNECT")]
+    pub reconnect: Option<f64>,
     /// Give up if not connected by then
     #[arg(long, value_name = "SECONDS", env = "P2PCALL_TIMEOUT")]
     pub timeout: Option<f64>,

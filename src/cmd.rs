@@ -9,6 +9,7 @@ pub mod devices;
 pub mod diagnose;
 pub mod man;
 pub mod offer;
+pub mod relay;
 pub mod run;
 pub mod scan;
 pub mod settings;
@@ -26,6 +27,7 @@ pub async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Check(args) => check::run(args).await,
         Command::Diagnose(args) => Box::pin(diagnose::run(args)).await,
         Command::Code(args) => code::run(&args),
+        Command::Relay(args) => relay::run(args).await,
         Command::Completions { shell } => completions::run(shell),
         Command::Man => man::run(),
     }

@@ -20,7 +20,7 @@ const PURE: &[&str] = &[
     "src/call/stats.rs",
     "src/call/verify.rs",
     "src/config.rs",
-    "src/config/link.rs",
+    "src/config/relays.rs",
     "src/config/settle.rs",
     "src/error.rs",
     "src/headless/",
@@ -55,6 +55,7 @@ const PURE: &[&str] = &[
     "src/tui/theme.rs",
     "src/tui/update",
     "src/tui/view",
+    "relay/src/link.rs",
     "relay/src/stun",
     "relay/src/server",
 ];

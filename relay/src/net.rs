@@ -18,7 +18,8 @@ mod stream;
 pub mod tls;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -27,8 +28,13 @@ use portable::PortableShard;
 use socket::bind_tcp;
 use tls::CertificateStore;
 
-use crate::server::{Counters, Credentials, Event, Listener, Now, Seed, Settings, Shard, Shared};
+use crate::server::{
+    Counters, Credentials, Event, Limits, Listener, Now, PeerRules, Peers, RelayIp, Seed, Settings, Shard,
+    Shared,
+};
 
+/// RFC 6335 §6: ports that nobody is registered for. RFC 8656 §7.2: relayed addresses have one of them.
+const DYNAMIC_PORTS: RangeInclusive<u16> = 49_152..=65_535;
 /// How often what has expired is swept, and counters are published.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -65,6 +71,35 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A relay for the programs of this machine: on loopback, over UDP, at a port that the system chooses, and
+    /// without a thread of its own. A relay keeps its clients away from loopback otherwise; this one does not.
+    pub fn on_loopback(credentials: Credentials) -> Self {
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let anywhere = SocketAddr::new(loopback, 0);
+        let rules = PeerRules { allow: vec![loopback.into()], ..PeerRules::default() };
+        let relays = vec![RelayIp { local: loopback, external: loopback }];
+        let settings = Settings {
+            listeners: vec![Listener::plain(anywhere, anywhere)],
+            peers: Peers { rules, relays, own: vec![loopback], services: Vec::new() },
+            ports: DYNAMIC_PORTS,
+            limits: Limits::default(),
+            sha256: false,
+            doorbell: true,
+            guest: true,
+            alternate_server: None,
+        };
+        Self {
+            settings,
+            credentials,
+            tcp: Vec::new(),
+            tls: Vec::new(),
+            certificate: None,
+            backend: Backend::Portable,
+            threads: 1,
+            events: Arc::new(|_| {}),
+        }
+    }
+
     /// How many threads of the batched backend serve UDP.
     fn batched_threads(&self) -> Result<usize, StartError> {
         let linux = cfg!(target_os = "linux");

@@ -1,13 +1,10 @@
 //! I/O: each configured relay by each of its transports, at the same time: the steps of `relay check`.
 
 use crate::call::channel::clean;
-use crate::config::{RelayLink, RelayLogin, RelayTransport};
+use crate::config::RelayLink;
 use crate::nat::facts::{RelayFinding, RelayTry};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use p2pcall_relay::check::{self, Step, StepName};
-use p2pcall_relay::link::{Link, Login, Transport};
-use p2pcall_relay::server::Credential;
+use p2pcall_relay::check::{self, Progress, Step, StepName};
+use p2pcall_relay::link::Transport;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -19,19 +16,13 @@ const SENTENCE: usize = 240;
 
 /// Tries a relay. `udp` turns false when it is known that no UDP gets out: then nobody waits for it any longer.
 pub(super) async fn examine(link: RelayLink, unix: u64, udp: watch::Receiver<bool>) -> RelayFinding {
+    let transports = link.transports();
     let of = |transport: Transport| {
-        let link = as_link(&link, Some(transport));
-        one_way(link, unix, udp.clone(), transport)
+        let only = RelayLink { transport: Some(transport), ..link.clone() };
+        let (udp, wanted) = (udp.clone(), transports.contains(&transport));
+        async move { if wanted { Some(one_way(only, unix, udp, transport).await) } else { None } }
     };
-    let (by_udp, by_tcp, by_tls) = match link.transport {
-        RelayTransport::Udp => (Some(of(Transport::Udp).await), None, None),
-        RelayTransport::Tcp => (None, Some(of(Transport::Tcp).await), None),
-        RelayTransport::Tls => (None, None, Some(of(Transport::Tls).await)),
-        RelayTransport::Any => {
-            let (by_udp, by_tcp) = tokio::join!(of(Transport::Udp), of(Transport::Tcp));
-            (Some(by_udp), Some(by_tcp), None)
-        }
-    };
+    let (by_udp, by_tcp, by_tls) = tokio::join!(of(Transport::Udp), of(Transport::Tcp), of(Transport::Tls));
     let ways: Vec<&Way> = [&by_udp, &by_tcp, &by_tls].into_iter().flatten().collect();
     let best = ways.iter().find(|way| way.carries == Some(true));
     let carries = match (best, ways.iter().all(|way| way.carries == Some(false))) {
@@ -47,7 +38,7 @@ pub(super) async fn examine(link: RelayLink, unix: u64, udp: watch::Receiver<boo
     };
     let (loss, jitter_ms) = (best.and_then(|way| way.loss), best.and_then(|way| way.jitter_ms));
     RelayFinding {
-        link: as_link(&link, None).without_secret().to_string(),
+        link: link.to_string(),
         host: link.host.clone(),
         loss,
         jitter_ms,
@@ -68,10 +59,14 @@ struct Way {
     trouble: Option<String>,
 }
 
-async fn one_way(link: Link, unix: u64, mut udp: watch::Receiver<bool>, transport: Transport) -> Way {
+async fn one_way(link: RelayLink, unix: u64, mut udp: watch::Receiver<bool>, transport: Transport) -> Way {
     let steps: Arc<Mutex<Vec<Step>>> = Arc::default();
     let note = Arc::clone(&steps);
-    let checking = check::run(&link, unix, move |step| lock(&note).push(step.clone()));
+    let checking = check::run(&link, unix, move |progress| {
+        if let Progress::Done(step) = progress {
+            lock(&note).push(step.clone());
+        }
+    });
     let given_up = async {
         if transport != Transport::Udp || udp.wait_for(|open| !open).await.is_err() {
             std::future::pending::<()>().await;
@@ -88,7 +83,7 @@ async fn one_way(link: Link, unix: u64, mut udp: watch::Receiver<bool>, transpor
         Transport::Tls => StepName::Tls,
     };
     let reached = steps.iter().find(|step| step.name == name);
-    let failed = steps.iter().find(|step| !step.ok && is_vital(step.name));
+    let failed = steps.iter().find(|step| !step.ok() && is_vital(step.name));
     let silent = || format!("no answer over {transport}");
     let trouble = match (&report, failed) {
         (_, Some(step)) => Some(clean(&step.text, SENTENCE)),
@@ -101,7 +96,7 @@ async fn one_way(link: Link, unix: u64, mut udp: watch::Receiver<bool>, transpor
         None if failed.is_some() || reached.is_none() => Some(false),
         None => None,
     };
-    let ok = reached.is_some_and(|step| step.ok);
+    let ok = reached.is_some_and(Step::ok);
     Way {
         tried: RelayTry {
             ok,
@@ -122,27 +117,4 @@ fn is_vital(name: StepName) -> bool {
 
 fn lock(steps: &Mutex<Vec<Step>>) -> std::sync::MutexGuard<'_, Vec<Step>> {
     steps.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The relay package's own form of a link, for one of its transports or all.
-fn as_link(link: &RelayLink, only: Option<Transport>) -> Link {
-    let told = match link.transport {
-        RelayTransport::Udp => Some(Transport::Udp),
-        RelayTransport::Tcp => Some(Transport::Tcp),
-        RelayTransport::Any | RelayTransport::Tls => None,
-    };
-    Link {
-        host: link.host.clone(),
-        port: link.port,
-        tls: link.transport == RelayTransport::Tls,
-        transport: only.or(told),
-        login: match &link.login {
-            RelayLogin::Password { user, password } => {
-                Login::Password(Credential { user: user.clone(), password: password.clone() })
-            }
-            RelayLogin::Secret(secret) => Login::Secret(secret.clone()),
-            RelayLogin::Anonymous => Login::None,
-        },
-        pin: link.pin.map(|pin| URL_SAFE_NO_PAD.encode(pin)),
-    }
 }
