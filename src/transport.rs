@@ -335,7 +335,24 @@ async fn run_timers(servers: Arc<Servers>) {
     }
 }
 
-async fn list_interfaces() -> std::io::Result<Vec<interfaces::Interface>> {
+/// A socket of the kind that carries calls, not blocking, at a port of the system's choice: what is measured with it
+/// holds for a call.
+pub(crate) fn bind_like_a_call(address: IpAddr) -> std::io::Result<std::net::UdpSocket> {
+    host::bind(address, 0)
+}
+
+/// The addresses of a server's name; a number is its own. Empty when DNS does not answer in time.
+pub(crate) async fn resolve(host: &str, port: u16) -> Vec<SocketAddr> {
+    servers::resolve(host, port).await
+}
+
+/// A transaction ID that nobody off the path can guess.
+pub(crate) fn random_transaction() -> p2pcall_relay::stun::TransactionId {
+    servers::random_id()
+}
+
+/// This machine's interfaces.
+pub(crate) async fn list_interfaces() -> std::io::Result<Vec<interfaces::Interface>> {
     tokio::task::spawn_blocking(interfaces::system::list).await?
 }
 
