@@ -240,6 +240,9 @@ pub struct CallArgs {
     /// Hang up after so many seconds connected
     #[arg(long, value_name = "SECONDS", env = "P2PCALL_DURATION")]
     pub duration: Option<f64>,
+    /// In mid-call, try so many seconds to get a lost connection back [default: 120]
+    #[arg(long, value_name = "SECONDS", env = "P2PCALL_RECONNECT")]
+    pub reconnect: Option<f64>,
     /// Give up if not connected by then
     #[arg(long, value_name = "SECONDS", env = "P2PCALL_TIMEOUT")]
     pub timeout: Option<f64>,

@@ -126,4 +126,6 @@ pub struct CallConfig {
     pub duration: Option<Duration>,
     /// Give up if not connected by then.
     pub timeout: Option<Duration>,
+    /// How long a connection that was lost in mid-call is tried to be got back; zero: not at all.
+    pub reconnect: Duration,
 }

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// The STUN servers asked unless others are given: two operators, so that one may fail.
 pub const DEFAULT_STUN: [&str; 2] = ["stun.l.google.com:19302", "stun.cloudflare.com:3478"];
+/// How long a lost connection is tried to be got back: a lift, a tunnel, a relay that is started again.
+const RECONNECT: Duration = Duration::from_secs(120);
 /// The largest own picture.
 const MAX_SIZE: (u32, u32) = (1920, 1080);
 /// The smallest own picture.
@@ -28,6 +30,7 @@ pub fn call(args: &CallArgs, file: &ConfigFile, login: &str) -> Result<CallConfi
         auto_accept: args.auto_accept || args.headless || args.json || file.auto_accept == Some(true),
         duration: seconds("--duration", args.duration)?,
         timeout: seconds("--timeout", args.timeout.or(file.timeout))?,
+        reconnect: reconnect(args.reconnect.or(file.reconnect))?,
     })
 }
 
@@ -183,6 +186,14 @@ fn seconds(flag: &str, value: Option<f64>) -> Result<Option<Duration>, Failure> 
     }
 }
 
+/// Zero is a wish of its own: not at all.
+fn reconnect(value: Option<f64>) -> Result<Duration, Failure> {
+    match value {
+        Some(0.0) => Ok(Duration::ZERO),
+        value => Ok(seconds("--reconnect", value)?.unwrap_or(RECONNECT)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,6 +237,8 @@ mod tests {
         }
         assert_eq!(size("641x361").unwrap(), (640, 360));
         assert!(seconds("--duration", Some(f64::NAN)).is_err());
+        assert!(reconnect(Some(-1.0)).is_err());
+        assert_eq!(reconnect(Some(0.0)).unwrap(), Duration::ZERO);
     }
 
     #[test]
