@@ -123,6 +123,8 @@ pub enum TransportEvent {
         agent: AgentId,
         /// Where the first datagram came from (as the relay says, of relayed ones).
         from: SocketAddr,
+        /// It came through a relay of ours.
+        relayed: bool,
     },
     /// Too many rang: this agent had to go. Its ports are closed.
     Evicted {
