@@ -126,6 +126,8 @@ pub enum TransportEvent {
         from: SocketAddr,
         /// The ufrag of whoever rings.
         remote: String,
+        /// It came through a relay of ours.
+        relayed: bool,
     },
     /// Too many rang: this agent had to go. Its ports are closed.
     Evicted {

@@ -254,12 +254,12 @@ async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> R
 /// Takes a transport event; says why the code is dead, when it is.
 async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEvent) -> Option<&'static str> {
     match event {
-        TransportEvent::Ring { agent, from, .. } => {
+        TransportEvent::Ring { agent, from, relayed, .. } => {
             if let Some(attached) = session.transport.attach(agent) {
                 let terms = waiting.terms.clone();
                 let mut hold = waiting.head_start.left(session.now(), RELAY_HOLD);
-                // A guest at our own relay has given direct paths their head start, or has none.
-                if waiting.relays.alive.iter().any(|relay| relay.address.ip() == from.ip()) {
+                // Who rings first from the relay itself has given direct paths their head start, or has none.
+                if relayed && waiting.relays.alive.iter().any(|relay| relay.address.ip() == from.ip()) {
                     hold = Duration::ZERO;
                 }
                 let meeting = async move { (agent, meet(terms, attached, Vec::new(), hold, || ()).await) };
