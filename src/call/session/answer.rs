@@ -10,6 +10,7 @@ use crate::code::facts::{Host, Item, Reply};
 use crate::code::{OfferCode, ReplyCode};
 use crate::config::{CallConfig, VideoChoice};
 use crate::error::{Exit, Failure};
+use crate::nat::glance::Waited;
 use crate::transport::{GATHER_DEADLINE, TransportEvent};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -99,6 +100,7 @@ async fn prepare(session: &mut Session, code: OfferCode) -> Result<Ringing, Fail
     } else {
         session.glanced(&gathered).await;
     }
+    session.expect(&gathered, code.offer(), Waited::Briefly).await;
     if session.config.network.relay_only && gathered.candidates.is_empty() {
         return Err(no_address(&session.config, &gathered));
     }
@@ -156,6 +158,8 @@ async fn ring(session: &mut Session, life: &mut Call, ringing: &mut Ringing) -> 
                 TransportEvent::Refused { .. } => step(life, &session.line, Input::CodeUsed),
                 TransportEvent::CandidateLearnt(candidate) => {
                     session.path.own.push(super::told(&candidate));
+                    let gathered = session.transport.gather(Duration::ZERO).await;
+                    session.expect(&gathered, ringing.code.offer(), Waited::Briefly).await;
                     // The peer's ports are fixed: ring anew, with the relay among them. Not while somebody is
                     // there: the code may be burnt by this very handshake.
                     if candidate.kind == PathKind::Relay && !ringing.path_found.load(Ordering::Relaxed) {
@@ -197,6 +201,7 @@ async fn show_reply(session: &mut Session, ringing: &Ringing) {
     // The servers have been asked seconds ago.
     let gathered = session.transport.gather(Duration::ZERO).await;
     session.gathered(&gathered).await;
+    session.expect(&gathered, ringing.code.offer(), Waited::Long).await;
     let wants_video = session.config.media.video != VideoChoice::None;
     let reply = Reply { wants_video, items: reply_items(&gathered.candidates) };
     let Ok(reply) = ReplyCode::new(reply, &ringing.terms.keys) else { return };
