@@ -7,13 +7,14 @@
 //! ```
 //! Decides nothing about what it means.
 
+mod hops;
 mod mapping;
 mod outward;
 mod relays;
 mod system;
 mod udp;
 
-use super::facts::{Dns, Facts, Portal, Reach, RelayFinding, TCP_PORTS};
+use super::facts::{Dns, Facts, Hop, Portal, Reach, RelayFinding, TCP_PORTS};
 use super::portmap::Attempt;
 use super::probe::{Findings, ServerState};
 use crate::code::network::Ports;
@@ -81,9 +82,15 @@ pub async fn run(plan: &Plan, progress: impl Fn(&'static str)) -> std::io::Resul
     };
     let router = facts.gateway;
     let portmap = examine_portmap(local4, router, &servers);
-    let (v4, v6, outwards, relays, portmap) =
-        tokio::join!(discovery4, discover(local6, &servers), outwards, relays, portmap);
-    (facts.v4, facts.v6, facts.relays, facts.portmap) = (v4, v6, relays, portmap);
+    let (v4, v6, outwards, relays, portmap, hops) = tokio::join!(
+        discovery4,
+        discover(local6, &servers),
+        outwards,
+        relays,
+        portmap,
+        trace(local4, &servers)
+    );
+    (facts.v4, facts.v6, facts.relays, facts.portmap, facts.hops) = (v4, v6, relays, portmap, hops);
     (facts.tcp, facts.tls, facts.portal) = outwards;
     if plan.long {
         progress("waiting for mappings to be forgotten: this takes five minutes");
@@ -171,6 +178,17 @@ async fn examine_portmap(
     tokio::time::sleep(QUIET).await;
     let server = servers.iter().map(|one| one.address).find(SocketAddr::is_ipv4);
     mapping::examine(local, gateway, server).await
+}
+
+/// The first routers; nobody asks where no address is translated.
+async fn trace(local: Option<IpAddr>, servers: &[Target]) -> Vec<Hop> {
+    let private = local.is_some_and(|local| local.is_ipv4() && !interfaces::is_public(local));
+    let server = servers.iter().map(|one| one.address).find(SocketAddr::is_ipv4);
+    let Some(server) = server.filter(|server| private && !server.ip().is_loopback()) else {
+        return Vec::new();
+    };
+    tokio::time::sleep(QUIET).await;
+    hops::trace(server).await
 }
 
 type Outwards = ([Reach; TCP_PORTS.len()], Reach, Portal);

@@ -40,6 +40,17 @@ pub struct RelayPath {
     pub taken: Taken,
 }
 
+/// How a STUN server saw one of our sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sighting {
+    /// The socket's own address.
+    pub base: SocketAddr,
+    /// The server.
+    pub server: SocketAddr,
+    /// The socket's address as seen from there.
+    pub mapped: SocketAddr,
+}
+
 /// A server that was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ServerName {

@@ -12,6 +12,7 @@ use crate::code::facts::{Host, Item, Reply};
 use crate::code::{OfferCode, ReplyCode};
 use crate::config::{CallConfig, VideoChoice};
 use crate::error::{Exit, Failure};
+use crate::nat::glance::Waited;
 use crate::transport::{GATHER_DEADLINE, Gathered, GuestAccess, ServerName, TransportEvent};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -104,6 +105,7 @@ async fn prepare(session: &mut Session, code: OfferCode) -> Result<Ringing, Fail
     let mut visits = if network.no_servers { Vec::new() } else { relayed::visits(code.offer(), &keys) };
     session.transport.set_remote_relays(relayed::relayed(code.offer()));
     let gathered = gather(session, &mut visits).await;
+    session.expect(&gathered, code.offer(), Waited::Briefly).await;
     if session.config.network.relay_only && gathered.candidates.is_empty() {
         return Err(no_address(&session.config, &gathered));
     }
@@ -216,6 +218,8 @@ async fn ring(session: &mut Session, life: &mut Call, ringing: &mut Ringing) -> 
                 TransportEvent::CandidateLearnt(candidate) => {
                     session.path.own.push(super::told(&candidate));
                     life.set_candidates(session.path.own.clone());
+                    let gathered = session.transport.gather(Duration::ZERO).await;
+                    session.expect(&gathered, ringing.code.offer(), Waited::Briefly).await;
                     if candidate.kind == PathKind::Relay {
                         ringing.anew = ringing.began.map(|began| began + RELAY_JOINS_AFTER);
                     }
@@ -261,6 +265,7 @@ async fn show_reply(session: &mut Session, ringing: &Ringing) {
     // The servers have been asked seconds ago.
     let gathered = session.transport.gather(Duration::ZERO).await;
     session.gathered(&gathered).await;
+    session.expect(&gathered, ringing.code.offer(), Waited::Long).await;
     let wants_video = session.config.media.video != VideoChoice::None;
     let reply = Reply { wants_video, items: reply_items(&gathered.candidates) };
     let Ok(reply) = ReplyCode::new(reply, &ringing.terms.keys) else { return };

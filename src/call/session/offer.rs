@@ -12,10 +12,10 @@ use crate::call::{Call, Input, state};
 use crate::code::expiry::Expiry;
 use crate::code::facts::{Fingerprint, Offer, Secret};
 use crate::code::keys::CallKeys;
-use crate::code::network::NetworkSummary;
 use crate::code::{OfferCode, ReplyCode, paste};
 use crate::config::{CallConfig, VideoChoice};
 use crate::error::{Exit, Failure};
+use crate::nat::glance::{self, Waited};
 use crate::transport::{AgentId, GATHER_DEADLINE, Gathered, LocalCandidate, OfferId, TransportEvent};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -151,7 +151,7 @@ fn prepare(session: &Session, gathered: &Gathered) -> Result<Waiting, Failure> {
         fingerprint,
         secret: Secret(random()),
         expiry: Expiry::at(unix_seconds() + CODE_LIFETIME.as_secs()),
-        network: NetworkSummary::default(),
+        network: glance::ours(gathered, &session.config.network, Waited::Long).network,
         wants_video: session.config.media.video != VideoChoice::None,
         open_relay: told.open_relay,
         items: told.items,
