@@ -47,6 +47,7 @@ pub mod interfaces;
 mod ledger;
 mod line;
 mod port;
+mod punch;
 mod refusal;
 mod relay;
 pub mod router;
@@ -81,13 +82,6 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Events that may wait for the session.
 const EVENTS: usize = 256;
-
-/// A Binding indication without attributes (RFC 8489 §5): type 0x0011, no length, the magic cookie, any
-/// transaction.
-const PUNCH: [u8; 20] = [
-    0x00, 0x11, 0, 0, 0x21, 0x12, 0xa4, 0x42, b'p', b'2', b'p', b'c', b'a', b'l', b'l', b'-', b'o', b'p',
-    b'e', b'n',
-];
 
 /// Something the session should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,14 +236,14 @@ impl Transport {
         self.hub.burn(agent)
     }
 
-    /// Sends a little to each address from every socket and allocation, so that the NATs and relays on this
-    /// side let in what comes from there (RFC 4787 §5). Nobody needs to understand it: a Binding indication
-    /// (RFC 8489 §2.2).
-    pub fn punch(&self, addresses: &[SocketAddr]) {
+    /// Sends a check to each address from every socket and allocation, so that the NATs and relays on this side let
+    /// in what comes from there, and the friend learns where these sockets are seen.
+    pub fn punch(&self, addresses: &[SocketAddr], local: &Credentials, remote: &Credentials) {
         for (link, candidate) in self.hub.links() {
             let Some(outlet) = self.hub.outlet(link) else { continue };
+            let Some(check) = punch::check(servers::random_id(), local, remote) else { continue };
             let family = addresses.iter().filter(|to| to.is_ipv4() == candidate.address.is_ipv4());
-            family.for_each(|to| outlet.send(*to, &PUNCH));
+            family.for_each(|to| outlet.send(*to, &check));
         }
     }
 

@@ -36,6 +36,7 @@ const PURE: &[&str] = &[
     "src/transport/binding",
     "src/transport/candidate.rs",
     "src/transport/ledger.rs",
+    "src/transport/punch.rs",
     "src/transport/router",
     "src/transport/turn",
     "src/tui/keys.rs",

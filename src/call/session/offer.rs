@@ -24,6 +24,11 @@ use tokio::task::{AbortHandle, JoinSet};
 
 /// How often the NATs on this side are opened for a friend whose reply was entered.
 const PUNCH_INTERVAL: Duration = Duration::from_millis(500);
+/// A friend who can be reached is, so long after the reply: checks go out many times a second at both ends.
+const NO_PATH_AFTER: Duration = Duration::from_secs(20);
+const NO_PATH: &str = "The reply was entered, and still no path to your friend was found.";
+const NO_PATH_HELP: &str = "Is `p2pcall answer` still running there with this very code? If so, both networks hide \
+                            their ports, or one lets no UDP through: use a relay on both sides, see --relay.";
 
 /// Makes a call: from gathering to its end.
 pub async fn offer(config: &CallConfig, line: Line) -> Ending {
@@ -72,6 +77,8 @@ struct Waiting {
     offer: OfferId,
     /// Where a reply says that the friend is.
     punch: Vec<SocketAddr>,
+    /// When to say that the friend is not there.
+    doubt: Option<Duration>,
     relays: Relays,
     handshakes: JoinSet<(AgentId, Result<Met, Unmet>)>,
     handles: HashMap<AgentId, AbortHandle>,
@@ -168,6 +175,7 @@ fn prepare(session: &Session, gathered: &Gathered) -> Result<Waiting, Failure> {
         terms,
         offer,
         punch: Vec::new(),
+        doubt: None,
         relays,
         handshakes: JoinSet::new(),
         handles: HashMap::new(),
@@ -223,7 +231,12 @@ async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> R
                 None => step(life, &session.line, Input::Told(Command::Hangup)),
             },
             _ = punches.tick(), if !waiting.punch.is_empty() => {
-                session.transport.punch(&waiting.punch);
+                waiting.punch(session);
+                continue;
+            }
+            () = sleep_until(session.line.started, waiting.doubt) => {
+                waiting.doubt = None;
+                session.warn("no_path", NO_PATH, NO_PATH_HELP).await;
                 continue;
             }
             () = sleep_until(session.line.started, life.poll_timeout()) => {
@@ -275,6 +288,13 @@ async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEve
     None
 }
 
+impl Waiting {
+    fn punch(&self, session: &Session) {
+        let [local, remote] = [&self.keys.offer_ice, &self.keys.answer_ice].map(credentials);
+        session.transport.punch(&self.punch, &local, &remote);
+    }
+}
+
 impl Relays {
     /// Some were lost. Those that are left, or the machine's own addresses, keep the code alive.
     fn lose(&mut self, lost: impl Fn(&LocalCandidate) -> bool) -> Option<&'static str> {
@@ -315,8 +335,9 @@ async fn pasted(session: &Session, waiting: &mut Waiting, text: &str) {
     match paste::read_reply(text, &waiting.code, &waiting.keys) {
         Ok(reply) => {
             let addresses = addresses(&reply);
-            session.transport.punch(&addresses);
             waiting.punch = addresses;
+            waiting.punch(session);
+            waiting.doubt = Some(session.now() + NO_PATH_AFTER);
             session.emit(state(CallState::Connecting, None)).await;
         }
         Err(wrong) => session.warn("bad_code", wrong.to_string(), "").await,
