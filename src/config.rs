@@ -2,6 +2,7 @@
 //! Inside there is nothing left to check. Knows no device and no socket.
 
 pub mod file;
+pub mod relays;
 pub mod settle;
 
 pub use p2pcall_relay::link::{

@@ -93,10 +93,6 @@ pub fn network(args: &NetworkArgs, file: &ConfigFile) -> Result<NetworkConfig, F
         .map(str::parse)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| bad_link(&error))?;
-    if relay_only && relays.is_empty() {
-        let help = "Give one with --relay LINK, or in the config file under [relays].";
-        return Err(Failure::usage("--relay-only needs a relay.", help));
-    }
     let bind = if args.bind.is_empty() { file.bind.clone().unwrap_or_default() } else { args.bind.clone() };
     Ok(NetworkConfig {
         stun: if no_servers || relay_only { Vec::new() } else { stun },
@@ -105,6 +101,16 @@ pub fn network(args: &NetworkArgs, file: &ConfigFile) -> Result<NetworkConfig, F
         relay_only,
         bind,
     })
+}
+
+/// Whether these settings can make a call. A code that is answered may bring its own relay; one that is made has to
+/// name one.
+pub fn can_offer(network: &NetworkConfig) -> Result<(), Failure> {
+    if network.relay_only && network.relays.is_empty() {
+        let help = "Give one with --relay LINK, or store one: p2pcall relay add LINK";
+        return Err(Failure::usage("--relay-only needs a relay.", help));
+    }
+    Ok(())
 }
 
 fn bad_link(error: &BadLink) -> Failure {
@@ -249,9 +255,11 @@ mod tests {
     }
 
     #[test]
-    fn relay_only_without_a_relay_is_refused() {
+    fn relay_only_without_a_relay_can_answer_and_not_offer() {
         let mut typed = args();
+        assert!(can_offer(&network(&typed.network, &ConfigFile::default()).unwrap()).is_ok());
         typed.network.relay_only = true;
-        assert!(network(&typed.network, &ConfigFile::default()).is_err());
+        let alone = network(&typed.network, &ConfigFile::default()).unwrap();
+        assert!(alone.relay_only && can_offer(&alone).is_err());
     }
 }

@@ -19,9 +19,10 @@ use super::host::{Heard, HostSocket};
 use super::hub::{Hub, Outlet};
 use super::ledger::{Gathered, Ledger};
 use super::line::Line;
-use super::relay::{Keeper, protocols};
+use super::relay::Keeper;
 use super::router::LinkId;
 use super::turn::Extras;
+use super::ways::{RelayServer, relays};
 
 /// DNS that takes longer is as good as none.
 const DNS_DEADLINE: Duration = Duration::from_secs(2);
@@ -42,9 +43,14 @@ pub(super) struct Servers {
     /// The timer task is to look at its deadlines again.
     pub(super) wake: Notify,
     started: AtomicBool,
+    /// By their index in the ledger.
+    relays: Mutex<Vec<Arc<RelayServer>>>,
     /// The ways to relays on which there is an allocation.
     lines: Mutex<Vec<Arc<Line>>>,
-    extras: Mutex<Extras>,
+    /// What each request for an allocation carries.
+    probe: Mutex<Extras>,
+    /// What each allocation is told then.
+    extras: Mutex<Option<Extras>>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -61,7 +67,9 @@ impl Servers {
             changed: Notify::new(),
             wake: Notify::new(),
             started: AtomicBool::new(false),
+            relays: Mutex::default(),
             lines: Mutex::default(),
+            probe: Mutex::default(),
             extras: Mutex::default(),
             tasks: Mutex::default(),
         }
@@ -78,18 +86,30 @@ impl Servers {
             let (this, server) = (Arc::clone(self), server.clone());
             lock(&self.tasks).spawn(async move { this.ask(index, &server).await });
         }
-        for link in &self.config.relays {
-            let index = lock(&self.ledger).relay(link.host.clone(), protocols(link));
-            let keeper = Keeper {
-                servers: Arc::clone(self),
-                hub: Arc::clone(&self.hub),
-                hosts: self.hosts.clone(),
-                index,
-                link: link.clone(),
-                bound: !self.config.bind.is_empty(),
-            };
-            lock(&self.tasks).spawn(keeper.run());
+        for relay in relays(&self.config.relays) {
+            self.add_relay(relay);
         }
+    }
+
+    /// One more relay to ask.
+    pub(super) fn add_relay(self: &Arc<Self>, relay: RelayServer) {
+        let relay = Arc::new(relay);
+        lock(&self.relays).push(Arc::clone(&relay));
+        let index = lock(&self.ledger).relay(relay.host.clone(), relay.protocols());
+        let keeper = Keeper {
+            servers: Arc::clone(self),
+            hub: Arc::clone(&self.hub),
+            hosts: self.hosts.clone(),
+            index,
+            relay,
+            bound: !self.config.bind.is_empty(),
+        };
+        lock(&self.tasks).spawn(keeper.run());
+    }
+
+    /// A relay by its index.
+    pub(super) fn relay(&self, index: usize) -> Option<Arc<RelayServer>> {
+        lock(&self.relays).get(index).cloned()
     }
 
     /// Resolves a STUN server and asks it from every socket of its family.
@@ -163,16 +183,38 @@ impl Servers {
         lock(&self.ledger).finish()
     }
 
-    /// What relays of our own kind are told beside the standard.
-    pub(super) fn extras(&self) -> Extras {
+    /// What relays are asked whether they know it, with each allocation.
+    pub(super) fn probe(&self) -> Extras {
+        lock(&self.probe).clone()
+    }
+
+    pub(super) fn set_probe(&self, probe: Extras) {
+        *lock(&self.probe) = probe;
+    }
+
+    /// What relays of our own kind are told beside the standard, once they have given an address.
+    pub(super) fn extras(&self) -> Option<Extras> {
         lock(&self.extras).clone()
     }
 
-    pub(super) fn set_extras(&self, extras: &Extras) {
-        lock(&self.extras).clone_from(extras);
-        for line in self.lines() {
+    /// Tells all relays; `true` when each one that has given an address has answered, `false` at the deadline.
+    pub(super) async fn set_extras(&self, extras: &Extras, deadline: Duration) -> bool {
+        *lock(&self.extras) = Some(extras.clone());
+        let lines = self.lines();
+        for line in &lines {
             line.set_extras(extras.clone());
         }
+        let answered = async {
+            while !lines.iter().all(|line| line.is_up_to_date()) {
+                self.changed().await;
+            }
+        };
+        tokio::time::timeout(deadline, answered).await.is_ok()
+    }
+
+    /// Somebody may have waited for what was learnt.
+    pub(super) fn notice(&self) {
+        self.changed.notify_waiters();
     }
 
     /// A relay gave an address, by this line.
@@ -183,12 +225,18 @@ impl Servers {
     }
 
     /// An allocation is gone: lost, or given back.
-    pub(super) fn relay_lost(&self, index: usize, candidate: &LocalCandidate, line: &Arc<Line>, lost: bool) {
+    pub(super) fn relay_lost(
+        &self,
+        index: usize,
+        candidate: &LocalCandidate,
+        line: &Arc<Line>,
+        lost: Option<ServerProblem>,
+    ) {
         lock(&self.lines).retain(|one| !Arc::ptr_eq(one, line));
         lock(&self.ledger).forget(candidate);
-        if lost {
+        if let Some(problem) = lost {
             self.hub.tell(TransportEvent::CandidateLost(*candidate));
-            self.relay_failed(index, ServerProblem::Lost);
+            self.relay_failed(index, problem);
         }
         self.changed.notify_waiters();
     }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 
+use super::ways::Trust;
 use crate::call::event::Protocol;
 
 /// A server that is there answers a SYN and a ClientHello in this time, on any link that carries a call.
@@ -39,7 +40,7 @@ pub(super) struct Target {
     /// The name in the certificate.
     pub(super) host: String,
     pub(super) protocol: Protocol,
-    pub(super) pin: Option<[u8; 32]>,
+    pub(super) trust: Trust,
     /// The local address to leave from, where one was asked for.
     pub(super) from: Option<IpAddr>,
 }
@@ -85,8 +86,8 @@ async fn connect_tcp(target: &Target) -> std::io::Result<TcpStream> {
 async fn connect_tls(target: &Target, tcp: TcpStream) -> Result<Box<dyn Duplex>, ConnectError> {
     // For an address rustls sends no SNI, as RFC 6066 §3 wants it.
     let name = ServerName::try_from(target.host.clone()).map_err(|_| ConnectError::Silent)?;
-    let pin = target.pin;
-    let verifier = tokio::task::spawn_blocking(move || Arc::new(Verifier::new(pin)));
+    let trust = target.trust;
+    let verifier = tokio::task::spawn_blocking(move || Arc::new(Verifier::new(trust)));
     let verifier = verifier.await.map_err(|_| ConnectError::Silent)?;
     let config = ClientConfig::builder_with_provider(Arc::clone(&verifier.provider))
         .with_safe_default_protocol_versions()
@@ -95,7 +96,15 @@ async fn connect_tls(target: &Target, tcp: TcpStream) -> Result<Box<dyn Duplex>,
         .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>)
         .with_no_client_auth();
     match tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await {
-        Ok(stream) => Ok(Box::new(stream)),
+        Ok(stream) => {
+            if verifier.refused.get().is_some() {
+                log::info!(
+                    "nobody vouches for the certificate of {}, which only the code names",
+                    target.server
+                );
+            }
+            Ok(Box::new(stream))
+        }
         Err(error) => {
             log::debug!("{}: {error}", target.server);
             Err(verifier.refused.get().map_or(ConnectError::Silent, |key| ConnectError::Certificate(*key)))
@@ -103,22 +112,25 @@ async fn connect_tls(target: &Target, tcp: TcpStream) -> Result<Box<dyn Duplex>,
     }
 }
 
-/// By the system's roots, or by the pin alone.
+/// Judges as [`Trust`] says.
 #[derive(Debug)]
 struct Verifier {
     provider: Arc<CryptoProvider>,
     roots: Option<Arc<WebPkiServerVerifier>>,
-    pin: Option<[u8; 32]>,
-    /// SHA-256 of the key in a certificate that was refused.
+    trust: Trust,
+    /// SHA-256 of the key in a certificate that nobody vouches for.
     refused: OnceLock<[u8; 32]>,
 }
 
 impl Verifier {
     /// Reads the system's roots: slow.
-    fn new(pin: Option<[u8; 32]>) -> Self {
+    fn new(trust: Trust) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let roots = if pin.is_none() { system_roots(&provider) } else { None };
-        Self { provider, roots, pin, refused: OnceLock::new() }
+        let roots = match trust {
+            Trust::Roots | Trust::Noted(None) => system_roots(&provider),
+            Trust::Pin(_) | Trust::Noted(Some(_)) => None,
+        };
+        Self { provider, roots, trust, refused: OnceLock::new() }
     }
 }
 
@@ -144,9 +156,10 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let key = key_digest(end_entity).ok_or(CertificateError::BadEncoding)?;
-        let verdict = match (&self.pin, &self.roots) {
-            (Some(pin), _) if equal(pin, &key) => Ok(ServerCertVerified::assertion()),
-            (None, Some(roots)) => {
+        let verdict = match (&self.trust, &self.roots) {
+            (Trust::Pin(pin), _) if equal(pin, &key) => Ok(ServerCertVerified::assertion()),
+            (Trust::Noted(Some(pin)), _) if key.starts_with(pin) => Ok(ServerCertVerified::assertion()),
+            (Trust::Roots | Trust::Noted(None), Some(roots)) => {
                 roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
             }
             _ => Err(CertificateError::ApplicationVerificationFailure.into()),
@@ -154,7 +167,10 @@ impl ServerCertVerifier for Verifier {
         if verdict.is_err() {
             let _ = self.refused.set(key);
         }
-        verdict
+        match self.trust {
+            Trust::Noted(_) => Ok(ServerCertVerified::assertion()),
+            Trust::Roots | Trust::Pin(_) => verdict,
+        }
     }
 
     fn verify_tls12_signature(

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// What serves both ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Servers {
-    /// Our relay, whose link both have.
+    /// Our relay, whose link the offerer has; it is both ends' STUN server.
     Relay,
     /// The same machine, for STUN alone.
     Stun,
@@ -77,13 +77,12 @@ impl Scenario {
     pub(crate) fn run(&self) -> Option<Outcome> {
         let world = World::new([self.offerer, self.answerer])?;
         let relay = (self.servers != Servers::Nothing).then(|| Relay::start(&world));
-        let mut options = if relay.is_some() { Relay::stun() } else { vec!["--no-servers".to_owned()] };
-        if let (Servers::Relay, Some(relay)) = (self.servers, &relay) {
-            options.extend(relay.options());
-        }
+        let options = if relay.is_some() { Relay::stun() } else { vec!["--no-servers".to_owned()] };
+        let link = relay.iter().filter(|_| self.servers == Servers::Relay).flat_map(Relay::options);
         let start = |machine: &str, words: &[&str]| {
-            let log = log_options(&self.name(), machine);
-            let all = words.iter().copied().chain(options.iter().chain(&log).map(String::as_str));
+            let mut more = log_options(&self.name(), machine);
+            more.extend(link.clone().filter(|_| machine == "alice"));
+            let all = words.iter().copied().chain(options.iter().chain(&more).map(String::as_str));
             world.lab.p2pcall(machine, &all.collect::<Vec<_>>())
         };
         let mut alice = start("alice", &["offer"]);

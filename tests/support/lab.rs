@@ -1,7 +1,6 @@
 //! Networks of namespaces and virtual cables, for tests that need NATs, firewalls and several machines. Needs
 //! root, iproute2 and nftables. Everything is gone when it is dropped.
 
-use super::process::Process;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -122,22 +121,6 @@ impl Lab {
     /// What stands before a command that runs there.
     pub(crate) fn before(&self, machine: &str) -> Vec<String> {
         ["ip", "netns", "exec", &self.namespace(machine)].map(str::to_owned).into()
-    }
-
-    /// A p2pcall there, without devices.
-    pub(crate) fn p2pcall(&self, machine: &str, args: &[&str]) -> Process {
-        self.start(machine, args, &["--video", "none", "--audio", "none", "--speaker", "none"])
-    }
-
-    /// The same with something to send.
-    pub(crate) fn p2pcall_with_a_tone(&self, machine: &str, args: &[&str]) -> Process {
-        self.start(machine, args, &["--video", "none", "--audio", "tone", "--speaker", "none"])
-    }
-
-    fn start(&self, machine: &str, args: &[&str], media: &[&str]) -> Process {
-        let before = self.before(machine);
-        let before: Vec<&str> = before.iter().map(String::as_str).collect();
-        Process::start_in(&before, &[args, media].concat())
     }
 }
 
