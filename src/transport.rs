@@ -87,13 +87,6 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 /// Events that may wait for the session.
 const EVENTS: usize = 256;
 
-/// A Binding indication without attributes (RFC 8489 §5): type 0x0011, no length, the magic cookie, any
-/// transaction.
-const PUNCH: [u8; 20] = [
-    0x00, 0x11, 0, 0, 0x21, 0x12, 0xa4, 0x42, b'p', b'2', b'p', b'c', b'a', b'l', b'l', b'-', b'o', b'p',
-    b'e', b'n',
-];
-
 /// Something the session should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransportEvent {
@@ -244,11 +237,12 @@ impl Transport {
         self.hub.burn(agent)
     }
 
-    /// Sends a little to each address from every socket and allocation, so that the NATs and relays on this
-    /// side let in what comes from there (RFC 4787 §5). Nobody needs to understand it: a Binding indication
-    /// (RFC 8489 §2.2).
-    pub fn punch(&self, addresses: &[SocketAddr]) {
-        self.send_everywhere(addresses, &PUNCH);
+    /// Asks whoever has the credentials `remote` to look for us here: a check by an agent `ufrag`, which needs no
+    /// answer, from every socket and allocation to each address. On its way it opens the NATs and relays of this side
+    /// for what comes back (RFC 4787 §5).
+    pub fn knock(&self, addresses: &[SocketAddr], ufrag: &str, remote: &Credentials) {
+        let asking = knock::knock(servers::random_id(), ufrag, remote);
+        self.send_everywhere(addresses, &asking);
     }
 
     fn send_everywhere(&self, addresses: &[SocketAddr], bytes: &[u8]) {
@@ -257,13 +251,6 @@ impl Transport {
             let family = addresses.iter().filter(|to| to.is_ipv4() == candidate.address.is_ipv4());
             family.for_each(|to| outlet.send(*to, bytes));
         }
-    }
-
-    /// Asks whoever serves the credentials `remote` to look for us here: a ring whose agent is `ufrag`, and which
-    /// needs no answer, from every socket and allocation to each address.
-    pub fn knock(&self, addresses: &[SocketAddr], ufrag: &str, remote: &Credentials) {
-        let asking = knock::knock(servers::random_id(), ufrag, remote);
-        self.send_everywhere(addresses, &asking);
     }
 
     /// Whether NAT mappings are kept open by STUN, as they are from the start. A connected call keeps its own
