@@ -3,6 +3,7 @@
 
 pub mod file;
 pub mod link;
+pub mod proxy;
 pub mod settle;
 
 use std::net::IpAddr;
@@ -166,6 +167,8 @@ pub struct NetworkConfig {
     pub relay_only: bool,
     /// Only these local addresses; empty: all usable ones.
     pub bind: Vec<IpAddr>,
+    /// The way to relays over TCP and TLS.
+    pub proxy: Option<proxy::ProxyLink>,
 }
 
 /// A call's finished settings.

@@ -2,6 +2,7 @@
 //! over the file, the file over the defaults.
 
 use super::file::ConfigFile;
+use super::proxy::{ProxyLink, proxy};
 use super::{AudioChoice, CallConfig, MediaConfig, NetworkConfig, SpeakerChoice, VideoChoice, link};
 use crate::call::channel::{MAX_NAME, clean};
 use crate::cli::{CallArgs, MediaArgs, NetworkArgs};
@@ -96,6 +97,10 @@ pub fn network(args: &NetworkArgs, file: &ConfigFile) -> Result<NetworkConfig, F
         let help = "Give one with --relay LINK, or in the config file under [relays].";
         return Err(Failure::usage("--relay-only needs a relay.", help));
     }
+    let proxy = match args.proxy.as_deref().or(file.proxy.as_deref()) {
+        None | Some("") => None,
+        Some(text) => Some(link_to_proxy(text)?.but_for(file.no_proxy.as_deref().unwrap_or_default())),
+    };
     let bind = if args.bind.is_empty() { file.bind.clone().unwrap_or_default() } else { args.bind.clone() };
     Ok(NetworkConfig {
         stun: if no_servers || relay_only { Vec::new() } else { stun },
@@ -103,6 +108,7 @@ pub fn network(args: &NetworkArgs, file: &ConfigFile) -> Result<NetworkConfig, F
         no_servers,
         relay_only,
         bind,
+        proxy,
     })
 }
 
@@ -111,6 +117,11 @@ fn bad_link(error: &link::LinkError) -> Failure {
         format!("{error}"),
         "A relay is turn:USER:PASSWORD@HOST:PORT or turn:HOST:PORT?secret=SECRET; a STUN server is HOST:PORT.",
     )
+}
+
+fn link_to_proxy(text: &str) -> Result<ProxyLink, Failure> {
+    let help = "For example --proxy socks5://127.0.0.1:1080; an empty --proxy= uses none.";
+    proxy(text).map_err(|error| Failure::usage(format!("{error}."), help))
 }
 
 fn video(text: &str) -> Result<VideoChoice, Failure> {
