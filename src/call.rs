@@ -4,9 +4,10 @@
 //!
 //! ```text
 //! Ringing --Verified--> Greeting --hello, safety words--> Consent --accepted--> Opening --MediaReady--> Talking
-//!    |                     |                                 |                     |            path down | up
-//!    +---------------------+---------------------------------+---------------------+--------> Ended <-- Searching
+//!    |                     |                                 |                     |           silence |  | up
+//!    +---------------------+---------------------------------+---------------------+--------> Ended <--+--+
 //! ```
+//! A path that falls silent is waited for ([`silence`]): for long once media flowed, else for a moment.
 
 pub mod channel;
 pub mod ending;
@@ -15,6 +16,7 @@ pub mod identity;
 pub mod path;
 pub mod peer;
 pub mod session;
+pub mod silence;
 pub mod stats;
 pub mod steps;
 pub mod verify;
@@ -24,6 +26,7 @@ pub use steps::{Effect, Input, LifeConfig, Role};
 use channel::{DescriptionKind, Talk, clean};
 use ending::Ending;
 use event::{CallEvent, CallState, Command, Notice, Side, StateEvent};
+use silence::Silence;
 use std::time::Duration;
 use verify::{SafetyWords, Verification};
 
@@ -46,7 +49,6 @@ enum Phase {
     Consent { since: Duration },
     Opening { since: Duration },
     Talking { since: Duration },
-    Searching { connected_since: Duration },
     Ended,
 }
 
@@ -56,6 +58,8 @@ pub struct Call {
     config: LifeConfig,
     phase: Phase,
     started: Duration,
+    /// The path is silent.
+    silence: Option<Silence>,
     words: SafetyWords,
     remote_name: Option<String>,
     muted: bool,
@@ -69,6 +73,7 @@ impl Call {
             config,
             phase: Phase::Ringing { reply_shown: false },
             started: now,
+            silence: None,
             words: SafetyWords::default(),
             remote_name: None,
             muted: false,
@@ -83,7 +88,7 @@ impl Call {
 
     /// Whether media flows, or did until the path broke.
     pub fn is_connected(&self) -> bool {
-        matches!(self.phase, Phase::Talking { .. } | Phase::Searching { .. })
+        matches!(self.phase, Phase::Talking { .. })
     }
 
     /// Whether anybody may still authenticate.
@@ -93,6 +98,10 @@ impl Call {
 
     /// When `Input::Tick` is due.
     pub fn poll_timeout(&self) -> Option<Duration> {
+        [self.phase_timeout(), self.silence_timeout()].into_iter().flatten().min()
+    }
+
+    fn phase_timeout(&self) -> Option<Duration> {
         match self.phase {
             Phase::Ringing { reply_shown } => Some(match self.config.reply_deadline {
                 Some(last) if reply_shown => last,
@@ -102,11 +111,14 @@ impl Call {
             Phase::Greeting { since } => Some(since + GREETING_TIMEOUT),
             Phase::Consent { since } => Some(since + CONSENT_TIMEOUT),
             Phase::Opening { since } => Some(since + OPENING_TIMEOUT),
-            Phase::Talking { since } | Phase::Searching { connected_since: since } => {
-                self.config.duration.map(|duration| since + duration)
-            }
+            Phase::Talking { since } => self.config.duration.map(|duration| since + duration),
             Phase::Ended => None,
         }
+    }
+
+    fn silence_timeout(&self) -> Option<Duration> {
+        let patience = if self.is_connected() { self.config.reconnect } else { Duration::ZERO };
+        self.silence.filter(|_| !self.is_over()).map(|silence| silence.ends(patience))
     }
 
     /// One step.
@@ -119,7 +131,8 @@ impl Call {
             Input::Heard(talk) => self.heard(now, talk),
             Input::MediaReady => self.media_ready(now),
             Input::PathUp => self.path_up(),
-            Input::PathDown => self.path_down(),
+            Input::PathDown { relayed } => self.path_down(now, relayed),
+            Input::PortRefuses => self.port_refuses(now),
             Input::PathFailed { relayed } if self.is_connected() => self.end(Ending::Lost { relayed }),
             Input::PathFailed { .. } if !self.is_ringing() => self.end(Ending::LostEarly),
             Input::CodeUsed if self.is_ringing() => self.end(Ending::CodeUsed),
@@ -224,9 +237,7 @@ impl Call {
     /// A description is taken only when both persons want the call.
     fn described(&self, kind: DescriptionKind, sdp: String) -> Vec<Effect> {
         match self.phase {
-            Phase::Opening { .. } | Phase::Talking { .. } | Phase::Searching { .. } => {
-                vec![Effect::TakeDescription(kind, sdp)]
-            }
+            Phase::Opening { .. } | Phase::Talking { .. } => vec![Effect::TakeDescription(kind, sdp)],
             _ => Vec::new(),
         }
     }
@@ -241,16 +252,32 @@ impl Call {
         effects
     }
 
-    fn path_down(&mut self) -> Vec<Effect> {
-        let Phase::Talking { since } = self.phase else { return Vec::new() };
-        self.phase = Phase::Searching { connected_since: since };
-        vec![Effect::Emit(state(CallState::Reconnecting, None))]
+    fn path_down(&mut self, now: Duration, relayed: bool) -> Vec<Effect> {
+        if self.is_ringing() || self.silence.is_some() {
+            return Vec::new();
+        }
+        self.silence = Some(Silence::new(now, relayed));
+        if !self.is_connected() {
+            return Vec::new();
+        }
+        let message = silence::words(self.remote_name.as_deref(), self.config.reconnect);
+        let event = StateEvent { message: Some(message), ..blank(CallState::Reconnecting, None) };
+        vec![Effect::Emit(CallEvent::State(event))]
     }
 
     fn path_up(&mut self) -> Vec<Effect> {
-        let Phase::Searching { connected_since } = self.phase else { return Vec::new() };
-        self.phase = Phase::Talking { since: connected_since };
-        vec![Effect::Emit(state(CallState::Connected, self.remote_name.clone()))]
+        if self.silence.take().is_none() || !self.is_connected() {
+            return Vec::new();
+        }
+        vec![Effect::Emit(state(CallState::Connected, self.remote_name.clone())), Effect::Resume]
+    }
+
+    /// Refusals are believed of a friend who is silent as well: anybody can forge one.
+    fn port_refuses(&mut self, now: Duration) -> Vec<Effect> {
+        if let Some(silence) = &mut self.silence {
+            silence.refused();
+        }
+        self.tick(now)
     }
 
     fn told(&mut self, now: Duration, command: Command) -> Vec<Effect> {
@@ -312,7 +339,13 @@ impl Call {
     }
 
     fn tick(&mut self, now: Duration) -> Vec<Effect> {
-        if self.poll_timeout().is_none_or(|due| now < due) {
+        if let Some(silence) = self.silence
+            && self.silence_timeout().is_some_and(|due| now >= due)
+        {
+            let patience = self.config.reconnect;
+            return self.end(if self.is_connected() { silence.ending(patience) } else { Ending::LostEarly });
+        }
+        if self.phase_timeout().is_none_or(|due| now < due) {
             return Vec::new();
         }
         match self.phase {
@@ -331,9 +364,7 @@ impl Call {
             }
             Phase::Consent { .. } => self.end_telling(Talk::Hangup, Ending::NoConsent),
             Phase::Opening { .. } => self.end_telling(Talk::Hangup, Ending::LostEarly),
-            Phase::Talking { .. } | Phase::Searching { .. } => {
-                self.end_telling(Talk::Hangup, Ending::DurationOver)
-            }
+            Phase::Talking { .. } => self.end_telling(Talk::Hangup, Ending::DurationOver),
             Phase::Ended => Vec::new(),
         }
     }
@@ -352,7 +383,11 @@ impl Call {
 
 /// A state event without an ending.
 pub fn state(state: CallState, name: Option<String>) -> CallEvent {
-    CallEvent::State(StateEvent { state, name, reason: None, message: None, help: None })
+    CallEvent::State(blank(state, name))
+}
+
+fn blank(state: CallState, name: Option<String>) -> StateEvent {
+    StateEvent { state, name, reason: None, message: None, help: None }
 }
 
 fn notice(code: &'static str, message: &str, help: &str) -> Effect {

@@ -45,12 +45,9 @@ pub struct OfferArgs {
     /// Options of the call.
     #[command(flatten)]
     pub call: CallArgs,
-    /// Show the code's QR: when it fits, always, or never
-    #[arg(long, value_enum, default_value = "auto", env = "P2PCALL_QR")]
-    pub qr: When,
-    /// Also write the code's QR to this PNG file
-    #[arg(long, value_name = "PATH")]
-    pub qr_png: Option<PathBuf>,
+    /// How the code is shown.
+    #[command(flatten)]
+    pub qr: QrArgs,
 }
 
 /// `p2pcall answer`.
@@ -64,10 +61,18 @@ pub struct AnswerArgs {
     /// Options of the call.
     #[command(flatten)]
     pub call: CallArgs,
-    /// Show the reply code's QR: when it fits, always, or never
+    /// How a reply code is shown.
+    #[command(flatten)]
+    pub qr: QrArgs,
+}
+
+/// How the code that this end makes is shown.
+#[derive(Debug, Clone, Default, Args)]
+pub struct QrArgs {
+    /// Show the QR of this end's code: when it fits, always, or never
     #[arg(long, value_enum, default_value = "auto", env = "P2PCALL_QR")]
     pub qr: When,
-    /// Also write the reply code's QR to this PNG file
+    /// Also write the QR of this end's code to this PNG file
     #[arg(long, value_name = "PATH")]
     pub qr_png: Option<PathBuf>,
 }
@@ -200,6 +205,9 @@ pub struct CallArgs {
     /// Hang up after so many seconds connected
     #[arg(long, value_name = "SECONDS", env = "P2PCALL_DURATION")]
     pub duration: Option<f64>,
+    /// In mid-call, try so many seconds to get a lost connection back [default: 120]
+    #[arg(long, value_name = "SECONDS", env = "P2PCALL_RECONNECT")]
+    pub reconnect: Option<f64>,
     /// Give up if not connected by then
     #[arg(long, value_name = "SECONDS", env = "P2PCALL_TIMEOUT")]
     pub timeout: Option<f64>,

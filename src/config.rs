@@ -2,9 +2,12 @@
 //! Inside there is nothing left to check. Knows no device and no socket.
 
 pub mod file;
-pub mod link;
 pub mod proxy;
 pub mod settle;
+
+pub use p2pcall_relay::link::{
+    Link as RelayLink, Login as RelayLogin, StunServer, Transport as RelayTransport,
+};
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -91,69 +94,6 @@ impl Default for MediaConfig {
     }
 }
 
-/// How a relay is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RelayTransport {
-    /// UDP only.
-    Udp,
-    /// TCP only.
-    Tcp,
-    /// UDP, then TCP.
-    Any,
-    /// TLS (`turns:`); UDP is not tried.
-    Tls,
-}
-
-/// How one logs in at a relay.
-#[derive(Clone, PartialEq, Eq)]
-pub enum RelayLogin {
-    /// A long-term credential (RFC 8489 §9.2).
-    Password {
-        /// USERNAME.
-        user: String,
-        /// The password, UTF-8.
-        password: String,
-    },
-    /// A shared secret: time-limited credentials, as coturn's `use-auth-secret`.
-    Secret(String),
-    /// None given.
-    Anonymous,
-}
-
-impl std::fmt::Debug for RelayLogin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Password { .. } => "Password(…)",
-            Self::Secret(_) => "Secret(…)",
-            Self::Anonymous => "Anonymous",
-        })
-    }
-}
-
-/// A TURN server, parsed from a LINK.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RelayLink {
-    /// A name, or an address without brackets.
-    pub host: String,
-    /// 3478, 5349 for `turns:`, unless given.
-    pub port: u16,
-    /// How it is reached.
-    pub transport: RelayTransport,
-    /// How one logs in.
-    pub login: RelayLogin,
-    /// SHA-256 of the server's public key (SubjectPublicKeyInfo, DER), for its own certificate.
-    pub pin: Option<[u8; 32]>,
-}
-
-/// A STUN server.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct StunServer {
-    /// A name, or an address without brackets.
-    pub host: String,
-    /// UDP port.
-    pub port: u16,
-}
-
 /// Where addresses come from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NetworkConfig {
@@ -188,4 +128,6 @@ pub struct CallConfig {
     pub duration: Option<Duration>,
     /// Give up if not connected by then.
     pub timeout: Option<Duration>,
+    /// How long a connection that was lost in mid-call is tried to be got back; zero: not at all.
+    pub reconnect: Duration,
 }

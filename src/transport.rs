@@ -49,6 +49,7 @@ mod line;
 mod nat64;
 mod port;
 mod proxy;
+mod refusal;
 mod relay;
 pub mod router;
 mod servers;
@@ -133,6 +134,12 @@ pub enum TransportEvent {
         /// Which one.
         agent: AgentId,
     },
+    /// The machine of this remote says that nobody has the port open. Anybody can forge that; told at most four
+    /// times a second for as long as it is so and packets go there. Only Linux tells.
+    PortClosed {
+        /// Where the packets went.
+        remote: SocketAddr,
+    },
     /// The remote of this agent says, provably, that its code was already used.
     Refused {
         /// Which one.
@@ -178,9 +185,7 @@ impl Transport {
         let mut tasks = JoinSet::new();
         for (link, socket) in hosts {
             let servers = Arc::clone(&servers);
-            tasks.spawn(
-                async move { socket.receive(|from, bytes| servers.received(link, from, bytes)).await },
-            );
+            tasks.spawn(async move { socket.receive(|heard| servers.heard(link, heard)).await });
         }
         tasks.spawn(run_timers(Arc::clone(&servers)));
         tasks.spawn(watch_interfaces(Arc::clone(&hub), addresses, config.bind.clone()));

@@ -9,6 +9,8 @@
     reason = "a test fails by panicking, waits by the clock, and says what it measured"
 )]
 
+#[path = "network/lasting.rs"]
+mod lasting;
 mod support;
 
 use std::net::IpAddr;
@@ -35,6 +37,15 @@ impl Ends {
     fn begin(lab: &Lab, options: &[&str]) -> Self {
         let (alice, code) = offer(lab, options);
         Self::answer(lab, alice, code, options)
+    }
+
+    /// The same, and both send a tone.
+    fn begin_with_sound(lab: &Lab, options: &[&str]) -> Self {
+        let mut alice = lab.p2pcall_with_a_tone("alice", &[&["offer"], options].concat());
+        let code = alice.wait_for_code(SOON);
+        let answered = Instant::now();
+        let bob = lab.p2pcall_with_a_tone("bob", &[&["answer", &code], options].concat());
+        Self { alice, bob, code, answered }
     }
 
     fn answer(lab: &Lab, alice: Process, code: String, options: &[&str]) -> Self {
@@ -343,33 +354,6 @@ fn a_code_outlives_a_moment_without_any_network_and_addresses_that_come_along() 
     let mut ends = Ends::answer(&lab, alice, code, ALONE);
     ends.connected("after a moment without a network");
     assert_eq!(ends.alice.of_kind("code").count(), 1, "the first code is still good");
-    ends.hang_up();
-}
-
-#[test]
-fn a_short_silence_of_the_network_is_survived() {
-    let Some(lab) = Lab::new(&["alice", "bob"]) else { return };
-    lab.cable("alice:eth0=10.9.0.1/24", "bob:eth0=10.9.0.2/24");
-    let mut ends = Ends::begin(&lab, ALONE);
-    ends.connected("before a silence");
-    lab.rules(
-        "bob",
-        "table ip silence {
-           chain here { 
-             type filter hook input priority 0; policy drop;
-           }
-           chain outwards {
-             type filter hook output priority 0; policy drop;
-           }
-         }",
-    );
-    for end in [&mut ends.alice, &mut ends.bob] {
-        end.wait_for_state("reconnecting", SOON);
-    }
-    lab.run("bob", "nft delete table ip silence");
-    for end in [&mut ends.alice, &mut ends.bob] {
-        end.wait_for_state("connected", SOON);
-    }
     ends.hang_up();
 }
 

@@ -236,11 +236,11 @@ fn a_relay_that_is_started_again_while_an_offer_waits_means_another_code() {
 }
 
 #[test]
-fn a_relay_that_dies_in_mid_call_ends_the_call_with_4_and_is_suspected() {
+fn a_relay_that_dies_in_mid_call_and_stays_dead_ends_the_call_with_4_and_is_suspected() {
     for transport in ["udp", "tcp"] {
         let Some(mut relay) = Coturn::start(ACCOUNTS) else { return };
         let link = relay.link(transport);
-        let options = ["--relay-only", "--relay", &link];
+        let options = ["--relay-only", "--relay", &link, "--reconnect", "4"];
         let (mut alice, mut bob) = connected("relay only, to be killed", &options, &options);
         relay.kill();
         let began = Instant::now();

@@ -20,7 +20,6 @@ const PURE: &[&str] = &[
     "src/call/stats.rs",
     "src/call/verify.rs",
     "src/config.rs",
-    "src/config/link.rs",
     "src/config/settle.rs",
     "src/error.rs",
     "src/headless/",
@@ -44,6 +43,7 @@ const PURE: &[&str] = &[
     "src/tui/theme.rs",
     "src/tui/update",
     "src/tui/view",
+    "relay/src/link.rs",
     "relay/src/stun",
     "relay/src/server",
 ];

@@ -52,7 +52,7 @@ impl<F: FnMut(&Step)> Check<'_, F> {
         self.note(step);
         let &server = servers.first()?;
         let mut best = None;
-        for transport in transports(self.link) {
+        for transport in self.link.transports() {
             let (outcome, step) = connect(self.link, server, transport).await;
             self.note(step);
             if let Some((wire, mapped)) = outcome {
@@ -100,15 +100,6 @@ impl<F: FnMut(&Step)> Check<'_, F> {
         }
         // The answer does not matter: an allocation that nobody refreshes ends by itself.
         let _ = client.refresh(0).await;
-    }
-}
-
-/// Which transports a link stands for.
-fn transports(link: &Link) -> Vec<Transport> {
-    match (link.transport, link.tls) {
-        (Some(only), _) => vec![only],
-        (None, false) => vec![Transport::Udp, Transport::Tcp],
-        (None, true) => vec![Transport::Tls],
     }
 }
 
@@ -190,5 +181,5 @@ fn is_outside(server: IpAddr, mapped: SocketAddr) -> bool {
 
 /// A trust in the server of a link.
 fn trust(link: &Link) -> Trust {
-    Trust::new(link.pin.as_deref())
+    Trust::new(link.pin)
 }

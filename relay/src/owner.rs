@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
-use crate::link::{Link, Login};
+use crate::link::{Link, Login, Transport};
 
 /// Where the relay can be reached, as seen from outside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,14 +35,13 @@ impl Reach {
     }
 
     /// One link for UDP and TCP, one for TLS.
-    pub(crate) fn links(&self, login: &Login, pin: Option<&str>) -> Vec<Link> {
+    pub(crate) fn links(&self, login: &Login, pin: Option<[u8; 32]>) -> Vec<Link> {
         let link = |address: SocketAddr, tls: bool| Link {
             host: address.ip().to_string(),
             port: address.port(),
-            tls,
-            transport: None,
+            transport: tls.then_some(Transport::Tls),
             login: login.clone(),
-            pin: pin.filter(|_| tls).map(str::to_owned),
+            pin: pin.filter(|_| tls),
         };
         let plain = self.udp.or(self.tcp).map(|address| link(address, false));
         plain.into_iter().chain(self.tls.map(|address| link(address, true))).collect()
@@ -117,9 +116,11 @@ mod tests {
     #[test]
     fn links_carry_the_login_and_only_tls_the_pin() {
         let links =
-            reach("[2001:db8::1]:3478", "", "192.0.2.1:443").links(&Login::Secret("s".into()), Some("p"));
-        let links: Vec<_> = links.iter().map(ToString::to_string).collect();
-        assert_eq!(links, ["turn:[2001:db8::1]:3478?secret=s", "turns:192.0.2.1:443?secret=s&pin=p"]);
+            reach("[2001:db8::1]:3478", "", "192.0.2.1:443").links(&Login::Secret("s".into()), Some([0; 32]));
+        let links: Vec<_> = links.iter().map(Link::with_secrets).collect();
+        let pin = "A".repeat(43);
+        let tls = format!("turns:192.0.2.1:443?secret=s&pin={pin}");
+        assert_eq!(links, ["turn:[2001:db8::1]:3478?secret=s".to_owned(), tls]);
     }
 
     #[test]

@@ -2,69 +2,21 @@
 #![cfg(all(unix, feature = "server"))]
 #![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
 
-use std::io::{BufRead, BufReader, Read as _};
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+#[path = "support/running.rs"]
+mod running;
+
+use std::path::Path;
+use std::process::{Command, Output};
 
 use p2pcall_relay::link::{Link, Login};
+use running::{Running, program, state};
 
-/// A directory of this test's own, empty.
-fn state(name: &str) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = std::fs::remove_dir_all(&path);
-    path
-}
-
-fn relay(state: &PathBuf, words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_p2pcall-relay"));
-    command.args(words).arg("--state-dir").arg(state);
-    command
-}
-
-fn run(state: &PathBuf, words: &[&str]) -> Output {
-    relay(state, words).output().unwrap()
+fn run(state: &Path, words: &[&str]) -> Output {
+    program(state, words).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// A relay that has said it is ready, and what it printed before.
-struct Running {
-    child: Child,
-    printed: Vec<String>,
-}
-
-impl Running {
-    fn start(state: &PathBuf, words: &[&str]) -> Self {
-        let mut child = relay(state, words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let mut printed = Vec::new();
-        for line in lines {
-            printed.push(line);
-            if printed.last().is_some_and(|line| line.starts_with("ready ")) {
-                break;
-            }
-        }
-        Self { child, printed }
-    }
-
-    fn ready(&self) -> &str {
-        self.printed.last().map_or("", String::as_str)
-    }
-
-    fn signal(&self, signal: &str) {
-        let done = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
-        assert!(done.success());
-    }
-
-    /// Its exit code and its log.
-    fn end(mut self) -> (Option<i32>, String) {
-        self.signal("-TERM");
-        let mut log = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        (self.child.wait().unwrap().code(), log)
-    }
 }
 
 #[test]
@@ -90,7 +42,6 @@ fn a_relay_makes_its_secret_once_and_shows_it_once() {
 #[test]
 fn a_running_relay_reads_its_users_again_and_passes_a_check() {
     let state = state("reload");
-    std::fs::create_dir_all(&state).unwrap();
     let users = state.join("users");
     std::fs::write(&users, "# friends\nalice:one\n").unwrap();
     let path = users.display().to_string();

@@ -76,7 +76,7 @@ async fn wire(relay: &Relay, transport: Transport) -> Wire {
         Transport::Udp => Wire::udp(relay.udp()[0]).await.unwrap(),
         Transport::Tcp => Wire::tcp(relay.tcp()[0]).await.unwrap(),
         Transport::Tls => {
-            let trust = Trust::new(certificate().pin().as_deref());
+            let trust = Trust::new(certificate().pin());
             let (wire, verdict) = Wire::tls(relay.tls()[0], "127.0.0.1", &trust).await.unwrap();
             assert_eq!(verdict, Verdict::Pinned);
             wire
@@ -164,8 +164,7 @@ async fn the_check_finds_everything_in_order() {
             let link = Link {
                 host: "127.0.0.1".to_owned(),
                 port,
-                tls,
-                transport: (!tls).then_some(Transport::Udp),
+                transport: Some(if tls { Transport::Tls } else { Transport::Udp }),
                 login: Login::Password(alice()),
                 pin: certificate().pin().filter(|_| tls),
             };

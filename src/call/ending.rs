@@ -4,6 +4,7 @@
 use super::channel::Talk;
 use super::event::{CallEvent, CallState, EndReason, StateEvent};
 use crate::error::{Exit, Failure};
+use std::time::Duration;
 
 /// The ways a call ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,11 +40,20 @@ pub enum Ending {
     Misbehaved(String),
     /// The path went away before media flowed.
     LostEarly,
-    /// The path went away in mid-call.
+    /// The connection was closed in mid-call, by the other end without a word or by this end's stack.
     Lost {
         /// It went through a relay.
         relayed: bool,
     },
+    /// The path fell silent in mid-call and did not come back in time.
+    GivenUp {
+        /// It went through a relay.
+        relayed: bool,
+        /// Time waited for it.
+        after: Duration,
+    },
+    /// The friend's machine is there, and the friend's program no longer.
+    FriendGone,
     /// Something at this end broke.
     Broken(Failure),
 }
@@ -56,7 +66,7 @@ impl Ending {
             | Self::RemoteHungUp { connected: true }
             | Self::DurationOver => Exit::Ok,
             Self::HungUp { connected: false } => Exit::Interrupted,
-            Self::Lost { .. } => Exit::Lost,
+            Self::Lost { .. } | Self::GivenUp { .. } | Self::FriendGone => Exit::Lost,
             Self::Broken(failure) => failure.exit,
             _ => Exit::NoConnection,
         }
@@ -77,7 +87,11 @@ impl Ending {
             Self::HungUp { .. } | Self::DurationOver | Self::WeRefused => EndReason::Hangup,
             Self::RemoteHungUp { .. } | Self::Refused => EndReason::RemoteHangup,
             Self::NobodyAnswered | Self::NoPath { .. } | Self::NoConsent => EndReason::Timeout,
-            Self::CodeUsed | Self::LostEarly | Self::Lost { .. } => EndReason::Failed,
+            Self::CodeUsed
+            | Self::LostEarly
+            | Self::Lost { .. }
+            | Self::GivenUp { .. }
+            | Self::FriendGone => EndReason::Failed,
             Self::Misbehaved(_) | Self::Broken(_) => EndReason::Error,
         }
     }
@@ -129,6 +143,11 @@ impl Ending {
                 "The connection to your friend was lost.",
                 "Their program ended, or a network on the way did. Call again with a new code.",
             ),
+            Self::FriendGone => (
+                "Your friend's program ended without saying goodbye: its machine refuses our packets.",
+                "Ask what happened there, and call again with a new code.",
+            ),
+            Self::GivenUp { relayed, after } => return given_up(*relayed, *after),
             Self::Misbehaved(what) => {
                 let message = format!("The other end does not speak as p2pcall does: {what}.");
                 return (message, "Ask which version they run: `p2pcall --version`.".into());
@@ -151,6 +170,29 @@ impl Ending {
     }
 }
 
+fn given_up(relayed: bool, after: Duration) -> (String, String) {
+    let way = if relayed { ", which went through a relay," } else { "" };
+    let message =
+        format!("The connection to your friend{way} was lost and did not come back in {}.", seconds(after));
+    let help = match relayed {
+        true => {
+            "A network on the way, the relay, or their program ended: check the relay, and call again with a new code."
+        }
+        false => {
+            "A network on the way or their program ended: call again with a new code. --reconnect says how long to try."
+        }
+    };
+    (message, help.into())
+}
+
+/// A duration in words, whole seconds.
+pub(super) fn seconds(duration: Duration) -> String {
+    match duration.as_secs() {
+        1 => "1 second".into(),
+        seconds => format!("{seconds} seconds"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +208,8 @@ mod tests {
             (Ending::CodeUsed, 3),
             (Ending::Lost { relayed: false }, 4),
             (Ending::Lost { relayed: true }, 4),
+            (Ending::GivenUp { relayed: true, after: Duration::from_secs(120) }, 4),
+            (Ending::FriendGone, 4),
             (Ending::HungUp { connected: false }, 130),
         ];
         for (ending, code) in table {

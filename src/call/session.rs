@@ -10,6 +10,7 @@ mod answer;
 mod ask;
 pub mod classic;
 mod converse;
+mod farewell;
 mod handshake;
 mod media;
 mod offer;
@@ -131,6 +132,7 @@ impl Session {
             deadline: now + deadline,
             reply_deadline: reply_deadline.map(|left| now + self.config.timeout.unwrap_or(left)),
             duration: self.config.duration,
+            reconnect: self.config.reconnect,
         };
         Call::new(now, config)
     }

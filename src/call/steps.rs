@@ -32,6 +32,8 @@ pub struct LifeConfig {
     pub reply_deadline: Option<Duration>,
     /// Hang up after so long connected.
     pub duration: Option<Duration>,
+    /// How long a silent path is waited for in mid-call; zero: no longer than it takes to be sure.
+    pub reconnect: Duration,
 }
 
 /// What happens to a call.
@@ -45,8 +47,14 @@ pub enum Input {
     MediaReady,
     /// The path came back.
     PathUp,
-    /// Nothing came for a while.
-    PathDown,
+    /// Nothing came for [`super::silence::NOTICED_AFTER`].
+    PathDown {
+        /// It goes through a relay, at this end or the other.
+        relayed: bool,
+    },
+    /// The friend's machine says that nobody has the friend's port open: told at least once a second as long as
+    /// it is so, and packets go there.
+    PortRefuses,
     /// The path is gone for good.
     PathFailed {
         /// It went through a relay, at this end or the other.
@@ -81,6 +89,8 @@ pub enum Effect {
     Mute(bool),
     /// Send a picture, or not.
     Video(bool),
+    /// The path is back: show it, and ask for a whole picture.
+    Resume,
     /// It is over.
     Finish(Ending),
 }

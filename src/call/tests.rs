@@ -4,6 +4,7 @@ use super::*;
 use event::EndReason;
 
 const START: Duration = Duration::ZERO;
+const RECONNECT: Duration = Duration::from_secs(120);
 
 fn life(role: Role, auto_accept: bool) -> Call {
     let reply_deadline = (role == Role::Answerer).then_some(Duration::from_secs(900));
@@ -19,6 +20,7 @@ fn life(role: Role, auto_accept: bool) -> Call {
             deadline,
             reply_deadline,
             duration: None,
+            reconnect: RECONNECT,
         },
     )
 }
@@ -175,17 +177,64 @@ fn a_stranger_who_drops_while_ringing_does_not_end_the_offer() {
     assert!(alice.is_ringing());
 }
 
+fn states(effects: &[Effect]) -> Vec<CallState> {
+    let state = |effect: &Effect| match effect {
+        Effect::Emit(CallEvent::State(event)) => Some(event.state),
+        _ => None,
+    };
+    effects.iter().filter_map(state).collect()
+}
+
 #[test]
-fn a_lost_path_is_said_and_comes_back_or_ends_the_call() {
+fn a_silent_path_is_said_once_and_comes_back() {
     let (mut alice, _) = talking();
-    assert_eq!(alice.handle(START, Input::PathDown), [Effect::Emit(state(CallState::Reconnecting, None))]);
-    assert_eq!(
-        alice.handle(START, Input::PathUp),
-        [Effect::Emit(state(CallState::Connected, Some("bob".into())))]
-    );
-    alice.handle(START, Input::PathDown);
-    let end = alice.handle(START, Input::PathFailed { relayed: false });
-    assert_eq!(ending(&end), Some(&Ending::Lost { relayed: false }));
+    let down = alice.handle(START, Input::PathDown { relayed: false });
+    assert_eq!(states(&down), [CallState::Reconnecting]);
+    assert_eq!(alice.handle(START, Input::PathDown { relayed: false }), []);
+    let back = alice.handle(RECONNECT / 2, Input::PathUp);
+    assert_eq!((states(&back), back.last()), (vec![CallState::Connected], Some(&Effect::Resume)));
+    assert_eq!(alice.poll_timeout(), None);
+    assert_eq!(alice.handle(RECONNECT, Input::PathUp), []);
+}
+
+#[test]
+fn a_path_that_stays_silent_is_given_up_in_time_and_not_before() {
+    for reconnect in [RECONNECT, Duration::ZERO] {
+        let (mut alice, _) = talking();
+        alice.config.reconnect = reconnect;
+        alice.handle(START, Input::PathDown { relayed: true });
+        let due = alice.poll_timeout().unwrap();
+        assert_eq!(alice.handle(due - Duration::from_millis(1), Input::Tick), []);
+        let end = alice.handle(due, Input::Tick);
+        assert!(matches!(ending(&end), Some(Ending::GivenUp { relayed: true, .. })), "{end:?}");
+    }
+}
+
+#[test]
+fn a_friend_whose_port_refuses_is_gone_once_it_is_silent_too() {
+    let (mut alice, _) = talking();
+    assert_eq!(alice.handle(START, Input::PortRefuses), []);
+    alice.handle(START, Input::PathDown { relayed: false });
+    assert_eq!(alice.handle(START, Input::PortRefuses), []);
+    let end = alice.handle(Duration::from_secs(3), Input::PortRefuses);
+    assert_eq!(ending(&end), Some(&Ending::FriendGone));
+}
+
+#[test]
+fn a_hangup_in_the_silence_ends_well() {
+    let (mut alice, _) = talking();
+    alice.handle(START, Input::PathDown { relayed: false });
+    let end = alice.handle(START, Input::Told(Command::Hangup));
+    assert_eq!(ending(&end), Some(&Ending::HungUp { connected: true }));
+    assert_eq!(alice.poll_timeout(), None);
+}
+
+#[test]
+fn before_media_flows_a_silent_path_is_not_waited_for() {
+    let (mut alice, _, _) = greeted(false);
+    assert_eq!(alice.handle(START, Input::PathDown { relayed: false }), []);
+    let end = alice.handle(Duration::from_secs(3), Input::Tick);
+    assert_eq!(ending(&end), Some(&Ending::LostEarly));
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub async fn run(args: AnswerArgs) -> Result<Exit, Failure> {
     settings::start_log(&args.call)?;
     let file = settings::config_file()?;
     let config = settings::call(&args.call, &file)?;
-    let screen = Screen::new(&args.call, &file, Part::Answer, args.qr, args.qr_png);
+    let screen = Screen::new(&args.call, &file, Part::Answer, args.qr);
     let text = match (&args.code, &args.scan) {
         (Some(dash), _) if dash == "-" => standard_input()?,
         (Some(code), _) => code.clone(),

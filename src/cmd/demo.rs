@@ -6,7 +6,7 @@ use super::settings;
 use crate::call::ending::Ending;
 use crate::call::event::{CallEvent, CodeKind, Command};
 use crate::call::session::{self, Line};
-use crate::cli::{DemoArgs, When};
+use crate::cli::{DemoArgs, QrArgs, When};
 use crate::code::paste::{self, Pasted};
 use crate::config::{AudioChoice, CallConfig, NetworkConfig, SpeakerChoice, VideoChoice};
 use crate::error::{Exit, Failure};
@@ -40,7 +40,8 @@ pub async fn run(args: DemoArgs) -> Result<Exit, Failure> {
         duration: None,
         ..alice.clone()
     };
-    let screen = Screen::new(&args.call, &file, Part::Demo, When::Never, None);
+    let no_qr = QrArgs { qr: When::Never, qr_png: None };
+    let screen = Screen::new(&args.call, &file, Part::Demo, no_qr);
     let media = alice.media.clone();
     let calling =
         run::call(screen, &media, move |line| async move { Box::pin(both(&alice, &bob, line)).await });

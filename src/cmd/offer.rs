@@ -11,7 +11,7 @@ pub async fn run(args: OfferArgs) -> Result<Exit, Failure> {
     settings::start_log(&args.call)?;
     let file = settings::config_file()?;
     let config = settings::call(&args.call, &file)?;
-    let screen = Screen::new(&args.call, &file, Part::Offer, args.qr, args.qr_png);
+    let screen = Screen::new(&args.call, &file, Part::Offer, args.qr);
     run::call(screen, &config.media.clone(), move |line| async move {
         match config.sdp {
             true => session::classic::offer(&config, line).await,

@@ -3,7 +3,7 @@
 use crate::call::ending::Ending;
 use crate::call::event::{CallEvent, CodeEvent, CodeForm, CodeKind, Command};
 use crate::call::session::Line;
-use crate::cli::{CallArgs, Color, Render, When};
+use crate::cli::{CallArgs, Color, QrArgs, Render, When};
 use crate::code::invitation::invitation;
 use crate::code::qr::{Qr, STANDARD_QUIET, png, terminal::QrCells};
 use crate::config::MediaConfig;
@@ -43,8 +43,7 @@ pub struct Screen {
     format: Option<Format>,
     /// The code is asked for first.
     ask: bool,
-    qr: When,
-    qr_png: Option<PathBuf>,
+    qr: QrArgs,
     clipboard: bool,
     auto_accept: bool,
     render: Render,
@@ -54,7 +53,7 @@ pub struct Screen {
 
 impl Screen {
     /// From what was typed and what the config file says.
-    pub fn new(args: &CallArgs, file: &ConfigFile, part: Part, qr: When, qr_png: Option<PathBuf>) -> Self {
+    pub fn new(args: &CallArgs, file: &ConfigFile, part: Part, qr: QrArgs) -> Self {
         let format = match (args.json, args.headless) {
             (true, _) => Some(Format::Json),
             (false, true) => Some(Format::Plain { quiet: args.quiet }),
@@ -65,7 +64,6 @@ impl Screen {
             format,
             ask: false,
             qr,
-            qr_png,
             clipboard: !args.no_clipboard && file.no_clipboard != Some(true) && part == Part::Offer,
             auto_accept: args.auto_accept || file.auto_accept == Some(true),
             render: args.render.or(file.render).unwrap_or_default(),
@@ -163,7 +161,7 @@ impl Screen {
     fn code_shown(&self, format: Format, code: &CodeEvent) -> Result<Option<String>, String> {
         let Some(qr) = Qr::new(&code.code) else { return Ok(None) };
         self.write_png(&qr)?;
-        let printed = self.qr == When::Always && matches!(format, Format::Plain { .. });
+        let printed = self.qr.qr == When::Always && matches!(format, Format::Plain { .. });
         Ok(printed.then(|| QrCells::new(&qr, STANDARD_QUIET).to_ansi()))
     }
 
@@ -177,12 +175,12 @@ impl Screen {
             (CodeKind::Offer, CodeForm::P2p) => invitation(&code.code),
             _ => code.code.clone(),
         };
-        let wanted = |_: &Qr| self.qr != When::Never && code.form == CodeForm::P2p;
+        let wanted = |_: &Qr| self.qr.qr != When::Never && code.form == CodeForm::P2p;
         Share { invitation, qr: qr.filter(wanted).map(|qr| modules(&qr)) }
     }
 
     fn write_png(&self, qr: &Qr) -> Result<(), String> {
-        let Some(path) = &self.qr_png else { return Ok(()) };
+        let Some(path) = &self.qr.qr_png else { return Ok(()) };
         let png = png::to_png(qr).map_err(|error| error.to_string())?;
         std::fs::write(path, png).map_err(|error| format!("{}: {error}", path.display()))
     }

@@ -54,6 +54,8 @@ pub struct ConfigFile {
     pub auto_accept: Option<bool>,
     /// As `--timeout`, seconds.
     pub timeout: Option<f64>,
+    /// As `--reconnect`, seconds.
+    pub reconnect: Option<f64>,
 }
 
 impl ConfigFile {

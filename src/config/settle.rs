@@ -3,14 +3,17 @@
 
 use super::file::ConfigFile;
 use super::proxy::{ProxyLink, proxy};
-use super::{AudioChoice, CallConfig, MediaConfig, NetworkConfig, SpeakerChoice, VideoChoice, link};
+use super::{AudioChoice, CallConfig, MediaConfig, NetworkConfig, SpeakerChoice, VideoChoice};
 use crate::call::channel::{MAX_NAME, clean};
 use crate::cli::{CallArgs, MediaArgs, NetworkArgs};
 use crate::error::Failure;
+use p2pcall_relay::link::BadLink;
 use std::time::Duration;
 
 /// The STUN servers asked unless others are given: two operators, so that one may fail.
 pub const DEFAULT_STUN: [&str; 2] = ["stun.l.google.com:19302", "stun.cloudflare.com:3478"];
+/// How long a lost connection is tried to be got back: a lift, a tunnel, a relay that is started again.
+const RECONNECT: Duration = Duration::from_secs(120);
 /// The largest own picture.
 const MAX_SIZE: (u32, u32) = (1920, 1080);
 /// The smallest own picture.
@@ -28,6 +31,7 @@ pub fn call(args: &CallArgs, file: &ConfigFile, login: &str) -> Result<CallConfi
         auto_accept: args.auto_accept || args.headless || args.json || file.auto_accept == Some(true),
         duration: seconds("--duration", args.duration)?,
         timeout: seconds("--timeout", args.timeout.or(file.timeout))?,
+        reconnect: reconnect(args.reconnect.or(file.reconnect))?,
     })
 }
 
@@ -83,14 +87,11 @@ pub fn network(args: &NetworkArgs, file: &ConfigFile) -> Result<NetworkConfig, F
         (true, None) => DEFAULT_STUN.to_vec(),
     };
     // Parsed also where they are not used: a typo is a typo.
-    let relays = links
-        .into_iter()
-        .map(link::relay)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| bad_link(&error))?;
+    let relays =
+        links.into_iter().map(str::parse).collect::<Result<Vec<_>, _>>().map_err(|error| bad_link(&error))?;
     let stun = servers
         .into_iter()
-        .map(link::stun)
+        .map(str::parse)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| bad_link(&error))?;
     if relay_only && relays.is_empty() {
@@ -112,7 +113,7 @@ pub fn network(args: &NetworkArgs, file: &ConfigFile) -> Result<NetworkConfig, F
     })
 }
 
-fn bad_link(error: &link::LinkError) -> Failure {
+fn bad_link(error: &BadLink) -> Failure {
     Failure::usage(
         format!("{error}"),
         "A relay is turn:USER:PASSWORD@HOST:PORT or turn:HOST:PORT?secret=SECRET; a STUN server is HOST:PORT.",
@@ -196,6 +197,14 @@ fn seconds(flag: &str, value: Option<f64>) -> Result<Option<Duration>, Failure> 
     }
 }
 
+/// Zero is a wish of its own: not at all.
+fn reconnect(value: Option<f64>) -> Result<Duration, Failure> {
+    match value {
+        Some(0.0) => Ok(Duration::ZERO),
+        value => Ok(seconds("--reconnect", value)?.unwrap_or(RECONNECT)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,6 +248,8 @@ mod tests {
         }
         assert_eq!(size("641x361").unwrap(), (640, 360));
         assert!(seconds("--duration", Some(f64::NAN)).is_err());
+        assert!(reconnect(Some(-1.0)).is_err());
+        assert_eq!(reconnect(Some(0.0)).unwrap(), Duration::ZERO);
     }
 
     #[test]

@@ -7,10 +7,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::net::UdpSocket;
+use tokio::sync::Notify;
 
 use super::candidate::LocalCandidate;
 use super::hub::Outlet;
 use super::interfaces::Usable;
+use super::refusal;
 
 /// Half a second of a 15 Mbit/s burst. The system may grant less.
 const BUFFER: usize = 1 << 20;
@@ -30,6 +32,15 @@ pub(super) trait Tap: Send + Sync + std::fmt::Debug {
     fn take(&self, bytes: &[u8]) -> bool;
 }
 
+/// What came of a socket.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Heard<'a> {
+    /// A datagram that no tap took.
+    Datagram(SocketAddr, &'a [u8]),
+    /// Nobody has this port open (any more).
+    Refusal(SocketAddr),
+}
+
 /// One bound socket.
 #[derive(Debug)]
 pub(super) struct HostSocket {
@@ -38,6 +49,8 @@ pub(super) struct HostSocket {
     sender: std::net::UdpSocket,
     candidate: LocalCandidate,
     taps: RwLock<Vec<(SocketAddr, Arc<dyn Tap>)>>,
+    /// A send was told of an error that is about an earlier datagram.
+    told: Notify,
 }
 
 /// Binds all addresses, with one common port if any of a few is free on all of them. An address that cannot be
@@ -109,7 +122,11 @@ impl HostSocket {
             relay: None,
         };
         let sender = socket.try_clone()?;
-        Ok(Self { socket: UdpSocket::from_std(socket)?, sender, candidate, taps: RwLock::default() })
+        if let Err(error) = refusal::listen(&socket, address.is_ipv4()) {
+            log::debug!("nothing will be heard of closed ports: {error}");
+        }
+        let (taps, told) = (RwLock::default(), Notify::new());
+        Ok(Self { socket: UdpSocket::from_std(socket)?, sender, candidate, taps, told })
     }
 
     /// From now on what comes from `remote` is shown to `tap` first.
@@ -131,34 +148,53 @@ impl HostSocket {
     pub(super) fn try_send(&self, to: SocketAddr, bytes: &[u8]) -> std::io::Result<()> {
         match self.sender.send_to(bytes, to) {
             // What an earlier datagram caused (ICMP) is reported here and this one was not sent: once more.
-            Err(error) if is_about_a_peer(&error) => self.sender.send_to(bytes, to).map(drop),
+            Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => {
+                self.told.notify_one();
+                self.sender.send_to(bytes, to).map(drop)
+            }
             result => result.map(drop),
         }
     }
 
     /// Receives for ever.
-    pub(super) async fn receive(&self, mut each: impl FnMut(SocketAddr, &[u8])) {
+    pub(super) async fn receive(&self, mut each: impl FnMut(Heard<'_>)) {
         let mut buffer = vec![0; LONGEST];
         let mut errors = 0;
         loop {
-            match self.socket.recv_from(&mut buffer).await {
+            let received = tokio::select! {
+                received = self.socket.recv_from(&mut buffer) => received,
+                () = self.told.notified() => {
+                    self.refusals(&mut each);
+                    continue;
+                }
+            };
+            match received {
                 Ok((length, from)) => {
                     errors = 0;
                     let bytes = buffer.get(..length).unwrap_or_default();
                     if !self.tapped(from, bytes) {
-                        each(from, bytes);
+                        each(Heard::Datagram(from, bytes));
                     }
                 }
                 Err(error) => {
-                    errors += 1;
-                    if !is_about_a_peer(&error) {
-                        log::debug!("receiving at {}: {error}", self.candidate.address);
+                    self.refusals(&mut each);
+                    if is_about_a_peer(&error) {
+                        continue;
                     }
+                    errors += 1;
+                    log::debug!("receiving at {}: {error}", self.candidate.address);
                     if errors > PATIENCE {
                         tokio::time::sleep(Duration::from_millis(50)).await;
                     }
                 }
             }
+        }
+    }
+
+    /// All that is known by now; what is not taken would fill the socket's buffer.
+    fn refusals(&self, each: &mut impl FnMut(Heard<'_>)) {
+        while let Some(remote) = refusal::take(&self.sender) {
+            each(Heard::Refusal(remote));
         }
     }
 
@@ -173,8 +209,8 @@ impl HostSocket {
 
 /// Such an error tells of some remote that is not there (an ICMP message), not of the socket.
 fn is_about_a_peer(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable};
-    matches!(error.kind(), ConnectionRefused | ConnectionReset | HostUnreachable)
+    use std::io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable};
+    matches!(error.kind(), ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable)
 }
 
 impl Outlet for HostSocket {

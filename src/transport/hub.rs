@@ -5,13 +5,16 @@ use crate::call::event::PathKind;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::TransportEvent;
 use super::candidate::LocalCandidate;
 use super::inbox::Inbox;
 use super::router::{AgentId, Credentials, LinkId, OfferId, Router, Verdict};
+
+/// How often the session is told of closed ports: each datagram that went there may come back.
+const REFUSAL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What sends: a host socket, or an allocation.
 pub(super) trait Outlet: Send + Sync + std::fmt::Debug {
@@ -37,6 +40,8 @@ struct Table {
     router: Router,
     agents: HashMap<AgentId, Desk>,
     next_link: u32,
+    /// When the session was told of a closed port last.
+    refusal_told: Option<Instant>,
 }
 
 /// What an agent has here.
@@ -182,6 +187,17 @@ impl Hub {
                 drop(table);
                 self.tell(TransportEvent::Refused { agent });
             }
+        }
+    }
+
+    /// Nobody has this port open. Told where it is an agent's path.
+    pub(super) fn refused(&self, now: Instant, remote: SocketAddr) {
+        let mut table = self.lock();
+        let told = table.refusal_told.is_some_and(|told| now.duration_since(told) < REFUSAL_INTERVAL);
+        if !told && table.router.talks_with(remote) {
+            table.refusal_told = Some(now);
+            drop(table);
+            self.tell(TransportEvent::PortClosed { remote });
         }
     }
 

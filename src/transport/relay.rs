@@ -36,13 +36,13 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// The transports that a link allows, the preferred one first.
-pub(super) fn protocols(transport: RelayTransport) -> Vec<Protocol> {
-    match transport {
-        RelayTransport::Udp => vec![Protocol::Udp],
-        RelayTransport::Tcp => vec![Protocol::Tcp],
-        RelayTransport::Any => vec![Protocol::Udp, Protocol::Tcp],
-        RelayTransport::Tls => vec![Protocol::Tls],
-    }
+pub(super) fn protocols(link: &RelayLink) -> Vec<Protocol> {
+    let protocol = |transport| match transport {
+        RelayTransport::Udp => Protocol::Udp,
+        RelayTransport::Tcp => Protocol::Tcp,
+        RelayTransport::Tls => Protocol::Tls,
+    };
+    link.transports().into_iter().map(protocol).collect()
 }
 
 /// What one relay's keeper needs.
@@ -144,7 +144,7 @@ impl Keeper {
         }
         let addresses = self.reachable(addresses);
         let mut attempts = JoinSet::new();
-        let protocols = protocols(self.link.transport);
+        let protocols = protocols(&self.link);
         let ways =
             addresses.iter().flat_map(|server| protocols.iter().map(move |protocol| (*server, *protocol)));
         for (order, (server, protocol)) in ways.enumerate() {

@@ -222,6 +222,11 @@ impl Router {
         verdict
     }
 
+    /// Whether an agent sends more than checks there.
+    pub fn talks_with(&self, remote: SocketAddr) -> bool {
+        self.paths.carries_data(remote)
+    }
+
     /// What was dropped so far.
     pub fn dropped(&self) -> Dropped {
         self.dropped

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use super::TransportEvent;
 use super::binding::{BindingEvent, Bindings};
 use super::candidate::{LocalCandidate, ServerProblem};
-use super::host::HostSocket;
+use super::host::{Heard, HostSocket};
 use super::hub::{Hub, Outlet};
 use super::ledger::{Gathered, Ledger};
 use super::line::Line;
@@ -79,7 +79,7 @@ impl Servers {
             lock(&self.tasks).spawn(async move { this.ask(index, &server).await });
         }
         for link in &self.config.relays {
-            let index = lock(&self.ledger).relay(link.host.clone(), protocols(link.transport));
+            let index = lock(&self.ledger).relay(link.host.clone(), protocols(link));
             let keeper = Keeper {
                 servers: Arc::clone(self),
                 hub: Arc::clone(&self.hub),
@@ -117,8 +117,15 @@ impl Servers {
         self.drive(now);
     }
 
-    /// A datagram came in at a host socket.
-    pub(super) fn received(&self, link: LinkId, from: SocketAddr, bytes: &[u8]) {
+    /// Something came of a host socket.
+    pub(super) fn heard(&self, link: LinkId, heard: Heard<'_>) {
+        match heard {
+            Heard::Datagram(from, bytes) => self.received(link, from, bytes),
+            Heard::Refusal(remote) => self.hub.refused(Instant::now(), remote),
+        }
+    }
+
+    fn received(&self, link: LinkId, from: SocketAddr, bytes: &[u8]) {
         let now = Instant::now();
         if lock(&self.bindings).handle_packet(now, bytes) {
             self.drive(now);

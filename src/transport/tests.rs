@@ -147,7 +147,7 @@ async fn without_servers_not_one_packet_leaves() {
     let host = String::from("127.0.0.1");
     let config = NetworkConfig {
         stun: vec![StunServer { host, port }],
-        relays: vec![crate::config::link::relay(&format!("turn:u:p@127.0.0.1:{port}")).unwrap()],
+        relays: vec![format!("turn:u:p@127.0.0.1:{port}").parse().unwrap()],
         no_servers: true,
         ..loopback()
     };

@@ -126,10 +126,18 @@ impl Lab {
 
     /// A p2pcall there, without devices.
     pub(crate) fn p2pcall(&self, machine: &str, args: &[&str]) -> Process {
+        self.start(machine, args, &["--video", "none", "--audio", "none", "--speaker", "none"])
+    }
+
+    /// The same with something to send.
+    pub(crate) fn p2pcall_with_a_tone(&self, machine: &str, args: &[&str]) -> Process {
+        self.start(machine, args, &["--video", "none", "--audio", "tone", "--speaker", "none"])
+    }
+
+    fn start(&self, machine: &str, args: &[&str], media: &[&str]) -> Process {
         let before = self.before(machine);
         let before: Vec<&str> = before.iter().map(String::as_str).collect();
-        let quiet = ["--video", "none", "--audio", "none", "--speaker", "none"];
-        Process::start_in(&before, &[args, &quiet].concat())
+        Process::start_in(&before, &[args, media].concat())
     }
 }
 

@@ -6,8 +6,6 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -35,20 +33,20 @@ pub enum Verdict {
 /// How to judge certificates.
 #[derive(Clone, Debug)]
 pub struct Trust {
-    pin: Option<String>,
+    pin: Option<[u8; 32]>,
     roots: Arc<RootCertStore>,
     provider: Arc<CryptoProvider>,
 }
 
 impl Trust {
-    /// With a pin (base64url of SHA-256 of the public key) only that key is right.
-    pub fn new(pin: Option<&str>) -> Self {
+    /// With a pin (SHA-256 of the public key) only that key is right.
+    pub fn new(pin: Option<[u8; 32]>) -> Self {
         let mut roots = RootCertStore::empty();
         if pin.is_none() {
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
         let provider = Arc::new(ring::default_provider());
-        Self { pin: pin.map(str::to_owned), roots: Arc::new(roots), provider }
+        Self { pin, roots: Arc::new(roots), provider }
     }
 
     pub(super) async fn connect(
@@ -77,8 +75,8 @@ impl Trust {
     ) -> Verdict {
         let Ok(parsed) = ParsedCertificate::try_from(certificate) else { return Verdict::Unverified };
         if let Some(pin) = &self.pin {
-            let key = URL_SAFE_NO_PAD.encode(Sha256::digest(parsed.subject_public_key_info()));
-            return if key == *pin { Verdict::Pinned } else { Verdict::WrongPin };
+            let key = Sha256::digest(parsed.subject_public_key_info());
+            return if key.as_slice() == pin { Verdict::Pinned } else { Verdict::WrongPin };
         }
         let algorithms = self.provider.signature_verification_algorithms.all;
         let signed = verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, chain, now, algorithms);

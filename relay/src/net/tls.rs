@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -78,11 +76,11 @@ impl CertificateStore {
         Ok(true)
     }
 
-    /// What goes into a link as `pin=`: SHA-256 of the public key (SubjectPublicKeyInfo), in base64url.
-    pub fn pin(&self) -> Option<String> {
+    /// What goes into a link as `pin=`: SHA-256 of the public key (SubjectPublicKeyInfo, DER).
+    pub fn pin(&self) -> Option<[u8; 32]> {
         let certified = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner).certified);
         let spki = certified.key.public_key()?;
-        Some(URL_SAFE_NO_PAD.encode(Sha256::digest(spki)))
+        Some(Sha256::digest(spki).into())
     }
 
     pub(super) fn acceptor(self: &Arc<Self>) -> TlsAcceptor {

@@ -187,11 +187,11 @@ pub(crate) fn print_links(
     certificate: Option<&CertificateStore>,
 ) -> std::io::Result<()> {
     let pin = certificate.and_then(CertificateStore::pin);
-    let links = reach.links(login, pin.as_deref());
+    let links = reach.links(login, pin);
     for link in &links {
-        writeln!(out, "{link}")?;
+        writeln!(out, "{}", link.with_secrets())?;
     }
-    if let Some(code) = links.first().and_then(|link| qr(&link.to_string())) {
+    if let Some(code) = links.first().and_then(|link| qr(&link.with_secrets())) {
         write!(out, "{code}")?;
     }
     Ok(())

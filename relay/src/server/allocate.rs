@@ -29,6 +29,8 @@ struct Wanted {
     v6: bool,
     additional_v6: bool,
     port: Wish,
+    /// Points at the port to be tried first.
+    favourite: Option<u64>,
     token: Option<u64>,
     lifetime: Seconds,
 }
@@ -61,7 +63,8 @@ impl Wanted {
             Some(true) => Wish::EvenAndNext,
         };
         let v6 = family == Some(AddressFamily::V6);
-        Ok(Self { v6, additional_v6: additional, port, token, lifetime: lifetime(message) })
+        let lifetime = lifetime(message);
+        Ok(Self { v6, additional_v6: additional, port, favourite: None, token, lifetime })
     }
 }
 
@@ -101,7 +104,7 @@ impl Server {
         if self.shared.budget.spent() {
             return Err(Refusal::new(508, "The relay's monthly transfer budget is spent"));
         }
-        let wanted = Wanted::read(&request.message)?;
+        let wanted = Wanted { favourite: self.favourite(request), ..Wanted::read(&request.message)? };
         let quota = quota_name(&request.user.name);
         let ticket = self.shared.quotas.take(&self.settings.limits, quota, request.client.address.ip());
         let ticket = ticket.map_err(|spent| match spent {
@@ -118,7 +121,7 @@ impl Server {
         };
         let id = self.allocations.vacant();
         let (first, reserved) = self.open_first(id, &wanted, sockets)?;
-        let second = if wanted.additional_v6 { self.open_any(id, true, true, sockets) } else { None };
+        let second = if wanted.additional_v6 { self.open(id, true, &wanted, sockets) } else { None };
         let token = reserved.and_then(|port| self.reserve(first.relay, port, request.seconds));
         let transaction = request.message.id();
         let user = std::sync::Arc::clone(&request.user);
@@ -260,30 +263,36 @@ impl Server {
         if !self.settings.peers.relays.iter().any(|relay| relay.local.is_ipv6() == wanted.v6) {
             return Err(Refusal::new(440, "The relay has no address of this family"));
         }
-        let relayed = self.open(id, false, wanted.v6, wanted.port, sockets);
+        let relayed = self.open(id, false, wanted, sockets);
         let relayed = relayed.ok_or(Refusal::new(508, "The relay has no free port"))?;
         Ok((relayed, (wanted.port == Wish::EvenAndNext).then(|| relayed.port + 1)))
     }
 
-    fn open_any(&mut self, id: Id, second: bool, v6: bool, sockets: &mut impl Sockets) -> Option<Relayed> {
-        self.open(id, second, v6, Wish::Any, sockets)
+    /// The two ends of a call have the same ports again after the relay was restarted, so that the call they
+    /// knew each other by goes on: a host is known by its doorbell, a guest by its name. Both come from the
+    /// call's own secret, so without that and the owner's nobody can tell the port.
+    fn favourite(&self, request: &Request<'_>) -> Option<u64> {
+        let ufrag = request.message.get(attr::DOORBELL).filter(|_| self.settings.doorbell);
+        match request.standing {
+            Standing::Guest => Some(self.shared.favourite_port(b"guest", &request.user.name)),
+            Standing::Member => {
+                let ufrag = ufrag.filter(|ufrag| Doorbell::new(ufrag).is_some())?;
+                Some(self.shared.favourite_port(b"doorbell", ufrag))
+            }
+        }
     }
 
-    /// Takes a port and opens a socket on it.
-    fn open(
-        &mut self,
-        id: Id,
-        second: bool,
-        v6: bool,
-        wish: Wish,
-        sockets: &mut impl Sockets,
-    ) -> Option<Relayed> {
+    /// Takes a port and opens a socket on it. The second address is any IPv6 one.
+    fn open(&mut self, id: Id, second: bool, wanted: &Wanted, sockets: &mut impl Sockets) -> Option<Relayed> {
+        let (v6, wish) = if second { (true, Wish::Any) } else { (wanted.v6, wanted.port) };
         let of_family = |ip: &IpAddr| ip.is_ipv6() == v6;
         let relays = self.settings.peers.relays.iter().enumerate().map(|(index, relay)| (index, relay.local));
         for (relay, local) in relays.filter(|(_, local)| of_family(local)) {
             let ports = self.shared.ports(relay)?;
+            let mut favourite = wanted.favourite;
             for _ in 0..OPEN_TRIES {
-                let Some(port) = ports.take(self.shard, wish, &mut self.random) else { break };
+                let port = ports.take(self.shard, wish, favourite.take(), &mut self.random);
+                let Some(port) = port else { break };
                 let relayed = Relayed { relay, port, local };
                 if sockets.open(id.relay(second), relayed.address()) {
                     return Some(relayed);

@@ -78,6 +78,16 @@ impl Credentials {
         &self.realm
     }
 
+    /// A key that is the same after a restart with the same users and secrets, in whatever order they are given.
+    pub(super) fn lasting_key(&self, purpose: &[u8]) -> Key {
+        let secrets = self.secrets.iter().map(|secret| Key::short_term(secret).sha256(&[purpose]));
+        let users = self.users.values().map(|keys| keys.sha256.sha256(&[purpose]));
+        let mut parts: Vec<[u8; 32]> = secrets.chain(users).collect();
+        parts.sort_unstable();
+        let parts: Vec<&[u8]> = parts.iter().map(<[u8; 32]>::as_slice).collect();
+        Key::derived(purpose, &parts)
+    }
+
     /// The keys that this user may have signed with at this time.
     pub(super) fn keys(&self, user: &str, algorithm: PasswordAlgorithm, unix: u64) -> Vec<Key> {
         if let Some(keys) = self.users.get(user) {
@@ -156,6 +166,24 @@ mod tests {
         assert!(!accepts(&credentials, &user("alice", "wander"), 0));
         assert!(!accepts(&credentials, &user("bob", "wonder"), 0));
         assert!(!accepts(&Credentials::default(), &time_limited("", u64::MAX, None), 0));
+    }
+
+    #[test]
+    fn a_lasting_key_depends_on_who_gets_in_and_not_on_their_order() {
+        let key = |users: &[(&str, &str)], secrets: &[&str]| {
+            let users: Vec<_> = users.iter().map(|(name, password)| user(name, password)).collect();
+            let secrets = secrets.iter().map(|&secret| secret.to_owned()).collect();
+            Credentials::new("p2p", &users, secrets).lasting_key(b"test")
+        };
+        let (alice, bob) = (("alice", "one"), ("bob", "two"));
+        assert_eq!(key(&[alice, bob], &["north", "south"]), key(&[bob, alice], &["south", "north"]));
+        for other in [
+            key(&[alice], &["north", "south"]),
+            key(&[alice, ("bob", "one")], &["north", "south"]),
+            key(&[], &[]),
+        ] {
+            assert_ne!(other, key(&[alice, bob], &["north", "south"]));
+        }
     }
 
     #[test]

@@ -55,12 +55,19 @@ impl Ports {
         Self { first: *range.start(), owners: (0..count).map(|_| AtomicU8::new(FREE)).collect() }
     }
 
-    /// Takes a free port at random, so that nobody can guess it (RFC 8656 §7.2, RFC 6056).
-    pub(super) fn take(&self, shard: Shard, wish: Wish, random: &mut Random) -> Option<u16> {
+    /// Takes a free port: the one that `favourite` points at if it is free, or else one at random, so that nobody
+    /// can guess it (RFC 8656 §7.2, RFC 6056).
+    pub(super) fn take(
+        &self,
+        shard: Shard,
+        wish: Wish,
+        favourite: Option<u64>,
+        random: &mut Random,
+    ) -> Option<u16> {
         let count = self.owners.len() as u64;
         let at = |index: u64| self.first + (index % count) as u16;
-        let probes =
-            (0..PROBES).map(|_| at(random.next_u64())).find(|&port| self.try_take(port, shard, wish));
+        let probes = favourite.into_iter().chain((0..PROBES).map(|_| random.next_u64()));
+        let probes = probes.map(at).find(|&port| self.try_take(port, shard, wish));
         probes.or_else(|| {
             let start = random.next_u64() % count;
             (0..count).map(|step| at(start + step)).find(|&port| self.try_take(port, shard, wish))
@@ -131,20 +138,38 @@ mod tests {
     fn every_port_of_the_range_is_given_out_once() {
         let (ports, mut random) = (Ports::new(&(40_000..=40_099)), Random::new(&[1; 32], 0));
         let mut taken: Vec<u16> =
-            (0..100).map(|_| ports.take(SHARD, Wish::Any, &mut random).unwrap()).collect();
+            (0..100).map(|_| ports.take(SHARD, Wish::Any, None, &mut random).unwrap()).collect();
         taken.sort_unstable();
         assert_eq!(taken, (40_000..=40_099).collect::<Vec<_>>());
-        assert_eq!(ports.take(SHARD, Wish::Any, &mut random), None);
+        assert_eq!(ports.take(SHARD, Wish::Any, None, &mut random), None);
         assert_eq!(ports.owner(40_050), Some(SHARD));
         ports.release(40_050);
-        assert_eq!((ports.owner(40_050), ports.take(SHARD, Wish::Any, &mut random)), (None, Some(40_050)));
+        assert_eq!(
+            (ports.owner(40_050), ports.take(SHARD, Wish::Any, None, &mut random)),
+            (None, Some(40_050))
+        );
+    }
+
+    #[test]
+    fn a_favourite_is_taken_where_it_is_free_and_costs_nobody_a_port() {
+        let (ports, mut random) = (Ports::new(&(40_000..=40_003)), Random::new(&[4; 32], 0));
+        let mut take = |wish, favourite| ports.take(SHARD, wish, Some(favourite), &mut random);
+        assert_eq!(take(Wish::Any, 4 * 1000 + 2), Some(40_002), "any number points somewhere");
+        let second = take(Wish::Any, 2).unwrap();
+        assert_ne!(second, 40_002);
+        ports.release(40_002);
+        assert_eq!(take(Wish::Any, 2), Some(40_002));
+        ports.release(second);
+        ports.release(40_002);
+        assert_eq!(take(Wish::Even, 1).unwrap() % 2, 0, "what was asked for counts more");
+        assert!((0..3).all(|_| take(Wish::Any, 1).is_some()) && take(Wish::Any, 1).is_none());
     }
 
     #[test]
     fn even_ports_leak_nothing_over_20_000_rounds() {
         let (ports, mut random) = (Ports::new(&(49_152..=65_535)), Random::new(&[2; 32], 0));
         for round in 0..20_000 {
-            let port = ports.take(SHARD, Wish::EvenAndNext, &mut random).expect("none leaked");
+            let port = ports.take(SHARD, Wish::EvenAndNext, None, &mut random).expect("none leaked");
             assert_eq!((port % 2, ports.owner(port + 1)), (0, None));
             if round % 2 == 0 {
                 assert!(ports.claim(port + 1, SHARD) && !ports.claim(port + 1, SHARD));
@@ -158,9 +183,9 @@ mod tests {
     #[test]
     fn the_last_port_has_no_next_one() {
         let (ports, mut random) = (Ports::new(&(65_534..=65_534)), Random::new(&[3; 32], 0));
-        assert_eq!(ports.take(SHARD, Wish::EvenAndNext, &mut random), None);
-        assert_eq!(ports.take(SHARD, Wish::Even, &mut random), Some(65_534));
+        assert_eq!(ports.take(SHARD, Wish::EvenAndNext, None, &mut random), None);
+        assert_eq!(ports.take(SHARD, Wish::Even, None, &mut random), Some(65_534));
         let (ports, mut random) = (Ports::new(&(65_535..=65_535)), Random::new(&[3; 32], 0));
-        assert_eq!(ports.take(SHARD, Wish::Even, &mut random), None);
+        assert_eq!(ports.take(SHARD, Wish::Even, None, &mut random), None);
     }
 }

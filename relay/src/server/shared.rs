@@ -26,6 +26,7 @@ const MAX_RESERVATIONS: usize = 1024;
 pub struct Shared {
     pub(super) clock: Clock,
     pub(super) nonce_key: Key,
+    port_key: Key,
     pub(super) seed: Seed,
     pub(super) quotas: Arc<Quotas>,
     pub(super) guests: Arc<Guests>,
@@ -47,11 +48,13 @@ pub(super) struct Reservation {
 }
 
 impl Shared {
-    /// `seed` comes from the operating system's generator; nonces and ports depend on it.
+    /// `seed` comes from the operating system's generator; nonces and ports depend on it, but for those ports
+    /// that a call should find again after a restart: they depend on the credentials.
     pub fn new(settings: &Settings, credentials: Credentials, seed: Seed, now: Now) -> Self {
         Self {
             clock: Clock::new(now.monotonic),
             nonce_key: Key::derived(&seed, &[b"nonce"]),
+            port_key: credentials.lasting_key(b"relayed ports"),
             seed,
             quotas: Arc::default(),
             guests: Arc::default(),
@@ -88,6 +91,12 @@ impl Shared {
 
     pub(super) fn ports(&self, relay: usize) -> Option<&Ports> {
         self.ports.get(relay)
+    }
+
+    /// Points at the port where somebody of this kind and name should be found again after a restart.
+    pub(super) fn favourite_port(&self, kind: &[u8], name: &str) -> u64 {
+        let mac = self.port_key.sha256(&[kind, &[0], name.as_bytes()]);
+        mac.first_chunk().copied().map_or(0, u64::from_be_bytes)
     }
 
     pub(super) fn owner(&self, relay: usize, port: u16) -> Option<Shard> {

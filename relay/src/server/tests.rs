@@ -91,14 +91,16 @@ fn lab() -> Lab {
 fn lab_with(change: impl FnOnce(&mut Settings)) -> Lab {
     let mut settings = settings();
     change(&mut settings);
-    let settings = Arc::new(settings);
-    let now = Now { monotonic: Instant::now(), unix: UNIX };
+    start(&Arc::new(settings), [7; 32], Now { monotonic: Instant::now(), unix: UNIX })
+}
+
+fn start(settings: &Arc<Settings>, seed: Seed, now: Now) -> Lab {
     let users =
         ["alice", "bob"].map(|user| Credential { user: user.to_owned(), password: format!("{user}'s word") });
     let credentials = Credentials::new("p2p", &users, vec!["north".to_owned()]);
-    let shared = Arc::new(Shared::new(&settings, credentials, [7; 32], now));
+    let shared = Arc::new(Shared::new(settings, credentials, seed, now));
     let shards = [0, 1]
-        .map(|shard| Server::new(Arc::clone(&settings), Arc::clone(&shared), Shard::new(shard).unwrap()));
+        .map(|shard| Server::new(Arc::clone(settings), Arc::clone(&shared), Shard::new(shard).unwrap()));
     Lab {
         shards: shards.into(),
         shared,
@@ -129,6 +131,12 @@ impl Answer {
 }
 
 impl Lab {
+    /// The same relay, a moment later, with nothing but its configuration.
+    fn restart(&mut self) {
+        let settings = Arc::clone(&self.shards[0].settings);
+        *self = start(&settings, [8; 32], self.now);
+    }
+
     fn pass(&mut self, seconds: u64) {
         self.now.monotonic += Duration::from_secs(seconds);
         self.now.unix += seconds;

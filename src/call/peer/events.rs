@@ -1,4 +1,4 @@
-//! From the stack's callbacks to the peer's events: its states with our patience, and the data channel.
+//! From the stack's callbacks to the peer's events: its states, our patience with a handshake, and the data channel.
 //!
 //! The stack awaits callbacks inside its own loop, so they only put a note into a queue; one task makes
 //! events of the notes and waits for the session where the session is slow. Knows no media but its kinds.
@@ -6,7 +6,6 @@
 use super::PeerEvent;
 use super::checks::Path;
 use super::socket::Wire;
-use super::stack::DISCONNECTED_AFTER;
 use crate::media::frame::Codec;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,9 +14,6 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
 use webrtc::peer_connection::{PeerConnectionEventHandler, RTCIceConnectionState, RTCPeerConnectionState};
-
-/// From "in doubt" to "lost": 5 s of silence in all, so that a killed peer is seen within 6 s.
-const FAILED_AFTER_DISCONNECTED: Duration = DISCONNECTED_AFTER;
 
 /// From a path to an open connection: DTLS sends again after 1, 3 and 7 s (RFC 6347
 /// §4.2.4.1). A handshake that fails is not always told, and a stranger may never begin one.
@@ -208,10 +204,7 @@ impl Patience {
                 (self.connected, self.ends_at) = (true, None);
                 Some(PeerEvent::Connected)
             }
-            RTCPeerConnectionState::Disconnected if self.connected => {
-                self.ends_at = Some(Instant::now() + FAILED_AFTER_DISCONNECTED);
-                Some(PeerEvent::Disconnected)
-            }
+            RTCPeerConnectionState::Disconnected if self.connected => Some(PeerEvent::Disconnected),
             RTCPeerConnectionState::Failed => {
                 self.ends_at = None;
                 Some(PeerEvent::Failed)

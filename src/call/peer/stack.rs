@@ -7,6 +7,7 @@ use super::PeerError;
 use super::socket::{PortRuntime, Tasks, Wire};
 use super::{IceCredentials, PeerConfig};
 use crate::call::identity::Identity;
+use crate::call::silence::NOTICED_AFTER;
 use crate::media::frame::Codec;
 use rtc::crypto::SignatureScheme;
 use rtc::ice::mdns::MulticastDnsMode;
@@ -26,8 +27,6 @@ use webrtc::peer_connection::{
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// The stack counts requests, not time: so many at its pace are 21 minutes, more than a code lives.
 const CHECK_LIMIT: u16 = u16::MAX;
-/// Silence after which a path is in doubt. RFC 7675 §5.1 allows 30 s; a person does not wait so long.
-pub(super) const DISCONNECTED_AFTER: Duration = Duration::from_millis(2_500);
 /// The stack counts this from the first check as well, and then forgets everything: so never by itself.
 const STACK_FAILS_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// RFC 7675 §5.1 has 5 s; doubts after 2.5 s need three chances.
@@ -84,7 +83,7 @@ fn certificate(identity: &Identity) -> Result<RTCCertificate, PeerError> {
 fn settings(local: &IceCredentials, verify_fingerprint: bool) -> SettingEngine {
     SettingEngineBuilder::new()
         .with_ice_credentials(local.ufrag.clone(), local.pwd.clone())
-        .with_ice_timeouts(Some(DISCONNECTED_AFTER), Some(STACK_FAILS_AFTER), Some(CONSENT_INTERVAL))
+        .with_ice_timeouts(Some(NOTICED_AFTER), Some(STACK_FAILS_AFTER), Some(CONSENT_INTERVAL))
         .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(CHECK_LIMIT))
         // The first pair that works is taken at once: what deserves to wait is held back at its port.
         .with_srflx_acceptance_min_wait(Some(Duration::ZERO))

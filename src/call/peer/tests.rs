@@ -87,15 +87,15 @@ async fn other_credentials_open_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_peer_is_noticed_within_six_seconds() {
+async fn a_silent_peer_is_noticed_and_waited_for() {
     let (mut alice, bob) = connected(Setup::direct(), Setup::direct()).await;
     drop(bob);
     let began = Instant::now();
     alice.event(PeerEvent::Disconnected).await;
     println!("in doubt after {} ms", began.elapsed().as_millis());
-    alice.event(PeerEvent::Failed).await;
-    println!("lost after {} ms", began.elapsed().as_millis());
-    assert!(began.elapsed() < Duration::from_secs(6));
+    // How long it is waited for is the life's business: no word of a failure.
+    let more = tokio::time::timeout(Duration::from_secs(4), alice.streams.events.recv()).await;
+    assert!(more.is_err(), "{more:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,10 +54,9 @@ pub enum PeerEvent {
     },
     /// ICE and DTLS are up, or up again.
     Connected,
-    /// Nothing came for 2.5 s.
+    /// Nothing came for 2.5 s. The agent goes on asking, and `Connected` follows whenever it is answered.
     Disconnected,
-    /// Nothing came for 5 s, DTLS did not come about, or the stack gave up. `Connected` may still follow
-    /// when a path only slept.
+    /// DTLS did not come about, or the stack gave up.
     Failed,
     /// The data channel is open; the remote certificate is known.
     ChannelOpen,

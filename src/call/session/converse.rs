@@ -2,7 +2,7 @@
 
 use super::media::Running;
 use super::{Session, sleep_until, step};
-use crate::call::channel::{DescriptionKind, Message, Talk};
+use crate::call::channel::{Candidate, DescriptionKind, Message, Talk};
 use crate::call::ending::Ending;
 use crate::call::event::{CallEvent, Command, PathKind};
 use crate::call::path::LocalEnd;
@@ -18,12 +18,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a hang-up waits for the other end to hear it; one that does goes at once, so this is for lossy paths: SCTP
-/// sends again after a second (RFC 9260 §16).
-const LINGER: Duration = Duration::from_millis(1_500);
-/// And how often it is said again: a lost message is repeated after a second only, unless three later ones arrive
-/// (RFC 9260 §7.2.4).
-const LAST_WORD_INTERVAL: Duration = Duration::from_millis(50);
 /// How often stats are told.
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -48,13 +42,13 @@ pub(super) enum First {
 }
 
 /// A call with a friend.
-struct Conversation {
-    peer: Arc<Peer>,
-    streams: PeerStreams,
+pub(super) struct Conversation {
+    pub(super) peer: Arc<Peer>,
+    pub(super) streams: PeerStreams,
     ports: Vec<Port>,
     /// Keeps the ports open.
     _agent: Agent,
-    media: Option<Running>,
+    pub(super) media: Option<Running>,
     meter: Meter,
     /// When media could first flow.
     connected: Option<Duration>,
@@ -130,8 +124,7 @@ impl Conversation {
                 Vec::new()
             }
             Some(event) = session.transport_events.recv() => {
-                self.transport_event(session, event).await;
-                Vec::new()
+                self.transport_event(session, life, event).await
             }
             _ = second.tick() => {
                 // The first one comes a whole second after connecting.
@@ -144,13 +137,28 @@ impl Conversation {
         }
     }
 
-    /// What happens to servers matters only to a call that goes through one of them.
-    async fn transport_event(&self, session: &mut Session, event: TransportEvent) {
-        if let TransportEvent::ServerFailed(failure) = event
-            && self.relayed
-        {
-            session.server_failed(failure).await;
+    async fn transport_event(
+        &self,
+        session: &mut Session,
+        life: &mut Call,
+        event: TransportEvent,
+    ) -> Vec<Effect> {
+        match event {
+            // What happens to servers matters only to a call that goes through one of them.
+            TransportEvent::ServerFailed(failure) if self.relayed => session.server_failed(failure).await,
+            TransportEvent::PortClosed { remote } if self.is_friends_own(session, remote) => {
+                return step(life, &session.line, Input::PortRefuses);
+            }
+            _ => {}
         }
+        Vec::new()
+    }
+
+    /// Whether packets go straight to a port of the friend's machine: one that a NAT has lent refuses also when the
+    /// NAT has forgotten whose it was.
+    fn is_friends_own(&self, session: &Session, remote: SocketAddr) -> bool {
+        let own = |candidate: &Candidate| candidate.address == remote && candidate.kind == PathKind::Host;
+        self.peer.path().is_some_and(|(_, to)| to == remote) && session.path.theirs.iter().any(own)
     }
 
     async fn peer_event(&mut self, session: &mut Session, life: &mut Call, event: PeerEvent) -> Vec<Effect> {
@@ -162,7 +170,7 @@ impl Conversation {
                 Vec::new()
             }
             PeerEvent::Connected => step(life, &session.line, Input::PathUp),
-            PeerEvent::Disconnected => step(life, &session.line, Input::PathDown),
+            PeerEvent::Disconnected => step(life, &session.line, Input::PathDown { relayed: self.relayed }),
             PeerEvent::Failed | PeerEvent::ChannelClosed => {
                 step(life, &session.line, Input::PathFailed { relayed: self.relayed })
             }
@@ -231,6 +239,7 @@ impl Conversation {
                     self.video_on = on;
                     self.media.iter().for_each(|media| media.media().set_video(on));
                 }
+                Effect::Resume => self.resume(session).await,
                 Effect::Finish(ending) => return Some(ending),
                 // Devices open when it is known which codecs the friend takes; a reply is of no use any more.
                 Effect::OpenMedia | Effect::ShowReply => {}
@@ -239,7 +248,17 @@ impl Conversation {
         None
     }
 
-    async fn say(&self, talk: Talk) {
+    /// The path is back: sound comes by itself, a picture needs a whole one to go on from.
+    async fn resume(&mut self, session: &Session) {
+        self.peer.request_key_frame();
+        if let Some(media) = &self.media {
+            media.media().key_frame();
+        }
+        self.told_path = None;
+        self.path(session).await;
+    }
+
+    pub(super) async fn say(&self, talk: Talk) {
         if let Err(error) = self.peer.send(&Message::Talk(talk).encode()).await {
             log::warn!("not said: {error}");
         }
@@ -356,36 +375,6 @@ impl Conversation {
         let sample = media.sample(&self.peer);
         let stats = self.meter.take(session.now(), sample);
         session.emit(CallEvent::Stats(Box::new(stats))).await;
-    }
-
-    /// Says it again and again until the other end has gone.
-    async fn insist(&mut self, talk: &Talk) {
-        loop {
-            let heard = async {
-                while let Some(event) = self.streams.events.recv().await {
-                    if matches!(event, PeerEvent::ChannelClosed | PeerEvent::Failed) {
-                        return;
-                    }
-                }
-            };
-            if tokio::time::timeout(LAST_WORD_INTERVAL, heard).await.is_ok() {
-                return;
-            }
-            self.say(talk.clone()).await;
-        }
-    }
-
-    /// Gives the last word time to arrive, then closes everything.
-    async fn close(mut self, ending: &Ending) {
-        if let Some(media) = self.media.take() {
-            media.stop().await;
-        }
-        if let Some(last_word) = ending.last_word() {
-            let _ = tokio::time::timeout(LINGER, self.insist(&last_word)).await;
-        }
-        if let Ok(peer) = Arc::try_unwrap(self.peer) {
-            peer.close().await;
-        }
     }
 }
 

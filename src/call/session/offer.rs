@@ -268,7 +268,9 @@ async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEve
             let dead = waiting.relays.lose(|relay| left_from(relay).is_some_and(|from| gone.contains(&from)));
             return dead.or_else(|| waiting.relays.remain());
         }
-        TransportEvent::Refused { .. } | TransportEvent::Doorbell { .. } => {}
+        TransportEvent::Refused { .. }
+        | TransportEvent::Doorbell { .. }
+        | TransportEvent::PortClosed { .. } => {}
     }
     None
 }

@@ -55,6 +55,12 @@ impl Paths {
         sender.or_else(|| uses.iter().max_by_key(|one| one.last)).map(|one| one.agent)
     }
 
+    /// Whether an agent has sent data there.
+    pub(super) fn carries_data(&self, remote: SocketAddr) -> bool {
+        let there = self.uses.iter().filter(|((_, to), _)| *to == remote);
+        there.flat_map(|(_, uses)| uses).any(|one| one.data_since.is_some())
+    }
+
     /// The agent asked this.
     pub(super) fn asked(&mut self, agent: AgentId, id: TransactionId) {
         if self.askers.insert(id, agent).is_some() {

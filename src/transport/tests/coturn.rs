@@ -3,6 +3,7 @@
 use super::*;
 use crate::call::event::Protocol;
 use crate::config::{RelayLink, RelayLogin, RelayTransport};
+use p2pcall_relay::server::Credential;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -70,16 +71,21 @@ impl Coturn {
         panic!("turnserver does not listen");
     }
 
-    fn link(&self, transport: RelayTransport) -> RelayLink {
-        let tls = transport == RelayTransport::Tls;
+    fn link(&self, transport: impl Into<Option<RelayTransport>>) -> RelayLink {
+        let transport = transport.into();
+        let tls = transport == Some(RelayTransport::Tls);
         RelayLink {
             host: "127.0.0.1".into(),
             port: if tls { self.tls_port } else { self.port },
             transport,
-            login: RelayLogin::Password { user: "alice".into(), password: "right".into() },
+            login: password("alice", "right"),
             pin: tls.then_some(self.pin),
         }
     }
+}
+
+fn password(user: &str, password: &str) -> RelayLogin {
+    RelayLogin::Password(Credential { user: user.into(), password: password.into() })
 }
 
 /// A port that is free for TCP and UDP now, and most likely a moment later.
@@ -172,10 +178,10 @@ async fn two_callers_meet_on_a_relay_over_tls_by_a_pin() {
 #[tokio::test]
 async fn udp_is_preferred_and_tcp_is_tried_where_it_fails() {
     let Some(relay) = Coturn::start(USER).await else { return };
-    let (_transport, _events, gathered) = open(relay.link(RelayTransport::Any)).await;
+    let (_transport, _events, gathered) = open(relay.link(None)).await;
     assert_eq!(gathered.candidates[0].relay.unwrap().protocol, Protocol::Udp);
     let Some(relay) = Coturn::start(&[USER[0], USER[1], "--no-udp"]).await else { return };
-    let (_transport, _events, gathered) = open(relay.link(RelayTransport::Any)).await;
+    let (_transport, _events, gathered) = open(relay.link(None)).await;
     assert_eq!(gathered.candidates[0].relay.unwrap().protocol, Protocol::Tcp);
 }
 
@@ -183,12 +189,10 @@ async fn udp_is_preferred_and_tcp_is_tried_where_it_fails() {
 async fn what_a_relay_refuses_is_named() {
     let Some(relay) = Coturn::start(&[USER[0], USER[1], "--user-quota=1"]).await else { return };
     let good = relay.link(RelayTransport::Udp);
-    let login =
-        |user: &str, password: &str| RelayLogin::Password { user: user.into(), password: password.into() };
     let with = |login| RelayLink { login, ..good.clone() };
-    assert_eq!(failure(with(login("alice", "wrong"))).await, "the relay 127.0.0.1 refused the password");
-    assert_eq!(failure(with(login("nobody", "right"))).await, "the relay 127.0.0.1 refused the password");
-    assert_eq!(failure(with(RelayLogin::Anonymous)).await, "the relay 127.0.0.1 wants a login");
+    assert_eq!(failure(with(password("alice", "wrong"))).await, "the relay 127.0.0.1 refused the password");
+    assert_eq!(failure(with(password("nobody", "right"))).await, "the relay 127.0.0.1 refused the password");
+    assert_eq!(failure(with(RelayLogin::None)).await, "the relay 127.0.0.1 wants a login");
     let _first = open(good.clone()).await;
     assert!(failure(good).await.ends_with("has too many allocations"));
 
@@ -216,8 +220,8 @@ async fn a_secret_makes_a_login_and_a_wrong_one_is_named() {
 #[tokio::test]
 async fn a_relay_that_is_not_there_is_named_with_what_was_tried() {
     let port = free_port();
-    let login = RelayLogin::Anonymous;
-    let link = RelayLink { host: "127.0.0.1".into(), port, transport: RelayTransport::Any, login, pin: None };
+    let login = RelayLogin::None;
+    let link = RelayLink { host: "127.0.0.1".into(), port, transport: None, login, pin: None };
     assert_eq!(failure(link).await, "the relay 127.0.0.1 does not answer over UDP or TCP");
 }
 

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use p2pcall_relay::server::time_limited;
+use p2pcall_relay::server::{Credential, time_limited};
 use p2pcall_relay::stun::{Builder, Integrity, Key, Message, PasswordAlgorithm, Seal, attr};
 
 use crate::config::RelayLogin;
@@ -20,14 +20,13 @@ const FEATURE_ALGORITHMS: u8 = 0x80;
 /// A user and a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
-    user: String,
-    password: String,
+    credential: Credential,
     from_secret: bool,
 }
 
 impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Login({}, …)", self.user)
+        write!(f, "Login({}, …)", self.credential.user)
     }
 }
 
@@ -35,14 +34,14 @@ impl Login {
     /// What a link says, at this time (Unix seconds); `None` if it says nothing.
     pub fn of(login: &RelayLogin, unix_now: u64) -> Option<Self> {
         match login {
-            RelayLogin::Password { user, password } => {
-                Some(Self { user: user.clone(), password: password.clone(), from_secret: false })
+            RelayLogin::Password(credential) => {
+                Some(Self { credential: credential.clone(), from_secret: false })
             }
             RelayLogin::Secret(secret) => {
                 let credential = time_limited(secret, unix_now + SECRET_LIFETIME, None);
-                Some(Self { user: credential.user, password: credential.password, from_secret: true })
+                Some(Self { credential, from_secret: true })
             }
-            RelayLogin::Anonymous => None,
+            RelayLogin::None => None,
         }
     }
 
@@ -69,14 +68,15 @@ impl Challenge {
         let realm = message.get(attr::REALM).or(before.map(|before| before.realm.as_str()))?.to_owned();
         let offered = message.get(attr::PASSWORD_ALGORITHMS).filter(|list| offers_sha256(&nonce, list));
         let algorithm = if offered.is_some() { PasswordAlgorithm::Sha256 } else { PasswordAlgorithm::Md5 };
-        let key = Key::long_term(algorithm, &login.user, &realm, &login.password);
+        let Credential { user, password } = &login.credential;
+        let key = Key::long_term(algorithm, user, &realm, password);
         Some(Self { realm, nonce, offered: offered.map(<[u8]>::to_vec), key })
     }
 
     /// Adds what an authenticated request carries.
     pub(super) fn put<'b>(&self, builder: Builder<'b>, login: &Login) -> Builder<'b> {
         let builder = builder
-            .put(attr::USERNAME, login.user.as_str())
+            .put(attr::USERNAME, login.credential.user.as_str())
             .put(attr::REALM, self.realm.as_str())
             .put(attr::NONCE, self.nonce.as_str());
         match &self.offered {
@@ -134,7 +134,7 @@ mod tests {
         // printf 1700086400 | openssl dgst -sha1 -hmac north -binary | base64
         let login = Login::of(&RelayLogin::Secret("north".into()), 1_700_000_000).unwrap();
         assert_eq!(
-            (login.user.as_str(), login.password.as_str()),
+            (login.credential.user.as_str(), login.credential.password.as_str()),
             ("1700086400", "K+RlgFj3QLvB7WAVHfjfgMgyBeA=")
         );
         assert!(login.is_from_secret());
@@ -157,8 +157,8 @@ mod tests {
 
     #[test]
     fn neither_password_nor_secret_is_ever_printed() {
-        let login =
-            Login::of(&RelayLogin::Password { user: "u".into(), password: "hush".into() }, 0).unwrap();
+        let credential = Credential { user: "u".into(), password: "hush".into() };
+        let login = Login::of(&RelayLogin::Password(credential), 0).unwrap();
         assert_eq!(format!("{login:?}"), "Login(u, …)");
     }
 }

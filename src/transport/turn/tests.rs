@@ -6,6 +6,7 @@ use super::*;
 use p2pcall_relay::stun::{Builder, ChannelNumber, ErrorCode, Key, PasswordAlgorithm, Seal, TransactionId};
 
 use crate::config::RelayLogin;
+use p2pcall_relay::server::Credential;
 
 const RELAYED: &str = "203.0.113.10:49152";
 const PEER: &str = "198.51.100.7:5000";
@@ -15,7 +16,7 @@ fn address(text: &str) -> SocketAddr {
 }
 
 fn password(password: &str) -> RelayLogin {
-    RelayLogin::Password { user: "alice".into(), password: password.into() }
+    RelayLogin::Password(Credential { user: "alice".into(), password: password.into() })
 }
 
 /// A client, what it has sent, and the time.
@@ -144,7 +145,7 @@ fn what_is_wrong_with_a_login_has_a_name() {
     for (login, errors, expect) in [
         (password("wrong"), &[401, 401][..], TurnError::WrongPassword),
         (secret, &[401, 401], TurnError::SecretOrClock),
-        (RelayLogin::Anonymous, &[401], TurnError::LoginNeeded),
+        (RelayLogin::None, &[401], TurnError::LoginNeeded),
         (password("right"), &[401, 486], TurnError::Quota),
         (password("right"), &[401, 438, 438, 438, 438], TurnError::StaleNonce),
         (password("right"), &[508], TurnError::Refused { code: 508, reason: "soso".into() }),

@@ -145,3 +145,43 @@ fn a_guest_is_withdrawn_by_an_empty_attribute_and_sealed_rubbish_is_no_guest() {
     let friend = lab.join("198.51.100.3:3", 0, "friend", "of-alice");
     assert_eq!(lab.ask(&friend, Method::ALLOCATE, |b| b.put(attr::REQUESTED_TRANSPORT, 17)).error(), 401);
 }
+
+/// Alice with a doorbell and a guest, and the guest: where the two are.
+fn call(lab: &mut Lab, ufrag: &str) -> (SocketAddr, SocketAddr) {
+    let alice = lab.alice();
+    let answer = lab
+        .ask(&alice, Method::ALLOCATE, |b| b.put(attr::REQUESTED_TRANSPORT, 17).put(attr::DOORBELL, ufrag));
+    host(lab, &alice, Method::REFRESH);
+    let friend = lab.join("198.51.100.3:3", 1, "friend", "of-alice");
+    (answer.relayed(), lab.allocate(&friend))
+}
+
+#[test]
+fn both_ends_of_a_call_have_their_ports_again_after_a_restart() {
+    let mut lab = lab();
+    let before = call(&mut lab, "offerer1");
+    assert_ne!(before.0, before.1);
+    let bob = lab.bob();
+    let others = lab.allocate(&bob);
+    lab.restart();
+    assert_eq!(call(&mut lab, "offerer1"), before);
+    let bob = lab.bob();
+    assert_ne!(lab.allocate(&bob), others, "nobody else's port can be told");
+    lab.restart();
+    assert_ne!(call(&mut lab, "offerer2").0, before.0, "another call, another port");
+}
+
+#[test]
+fn a_port_that_somebody_has_meanwhile_is_replaced_by_another() {
+    let mut lab = lab();
+    let (before, _) = call(&mut lab, "offerer1");
+    lab.restart();
+    lab.sockets[0].busy.push(before.port());
+    let (after, _) = call(&mut lab, "offerer1");
+    assert_ne!(after, before);
+    let bob = lab.bob();
+    let answer = lab.ask(&bob, Method::ALLOCATE, |b| {
+        b.put(attr::REQUESTED_TRANSPORT, 17).put(attr::DOORBELL, "offerer1")
+    });
+    assert_eq!(answer.error(), 0);
+}

@@ -196,7 +196,7 @@ fn a_guest_reaches_its_host_and_nobody_else() {
     let mut lab = Lab::new(false);
     let guest = Guest::new("guest1", "guest1's-word");
     let host = lab.join(ALICE, &password("right"), Extras { doorbell: None, guest }).unwrap();
-    let login = RelayLogin::Password { user: "guest1".into(), password: "guest1's-word".into() };
+    let login = RelayLogin::Password(Credential { user: "guest1".into(), password: "guest1's-word".into() });
     let guests = lab.join(BOB, &login, Extras::default()).unwrap();
     let now = lab.now;
     lab.client(BOB).send(now, host, b"\x16hello");

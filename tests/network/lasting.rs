@@ -1,0 +1,110 @@
+//! Networks that fail in mid-call, and friends who do: what ends a call, and what does not.
+
+use super::support;
+use super::support::lab::Lab;
+use super::support::process::Process;
+use super::{ALONE, Ends, SOON};
+use std::time::{Duration, Instant};
+
+/// Long enough for everything that waits with a back-off, on a machine that is busy.
+const BACK: Duration = Duration::from_secs(30);
+
+/// Two machines on one cable, in a call with sound.
+fn on_a_cable() -> Option<(Lab, Ends)> {
+    let lab = Lab::new(&["alice", "bob"])?;
+    lab.cable("alice:eth0=10.9.0.1/24", "bob:eth0=10.9.0.2/24");
+    let mut ends = Ends::begin_with_sound(&lab, ALONE);
+    ends.connected("before the trouble");
+    hears(&mut ends.alice);
+    hears(&mut ends.bob);
+    Some((lab, ends))
+}
+
+/// Waits until sound comes from the friend.
+fn hears(end: &mut Process) {
+    end.wait_for("sound", BACK, |event| {
+        event["event"] == "stats" && event["received"]["audio_kbps"].as_u64().is_some_and(|rate| rate > 0)
+    });
+}
+
+/// Waits until both ends are in the call again, and says how long that took.
+fn come_back(ends: &mut Ends, what: &str) {
+    let since = Instant::now();
+    for end in [&mut ends.alice, &mut ends.bob] {
+        end.wait_for_state("connected", BACK);
+        end.wait_for("path", BACK, |event| event["event"] == "path");
+        hears(end);
+    }
+    support::measured(&format!("sound at both ends again, {what}"), since.elapsed());
+}
+
+/// No packet reaches this machine nor leaves it.
+fn cut(lab: &Lab, machine: &str) {
+    lab.rules(
+        machine,
+        "table inet cut {
+           chain here {
+             type filter hook input priority 0; policy drop;
+           }
+           chain outwards {
+             type filter hook output priority 0; policy drop;
+           }
+         }",
+    );
+}
+
+#[test]
+fn a_network_that_is_gone_for_eight_seconds_interrupts_the_call_and_no_more() {
+    let Some((lab, mut ends)) = on_a_cable() else { return };
+    cut(&lab, "bob");
+    for end in [&mut ends.alice, &mut ends.bob] {
+        let said = end.wait_for_state("reconnecting", SOON);
+        assert!(said["message"].as_str().is_some_and(|words| words.contains("120 seconds")), "{said}");
+    }
+    std::thread::sleep(Duration::from_secs(5));
+    lab.run("bob", "nft delete table inet cut");
+    come_back(&mut ends, "after 8 s without a network");
+    ends.hang_up();
+}
+
+#[test]
+fn a_friend_who_is_stopped_for_a_while_comes_back() {
+    let Some((_lab, mut ends)) = on_a_cable() else { return };
+    ends.bob.signal("STOP");
+    ends.alice.wait_for_state("reconnecting", SOON);
+    std::thread::sleep(Duration::from_secs(4));
+    ends.bob.signal("CONT");
+    let since = Instant::now();
+    ends.alice.wait_for_state("connected", BACK);
+    hears(&mut ends.alice);
+    support::measured("sound again, after a friend was stopped for 6.5 s", since.elapsed());
+    ends.hang_up();
+}
+
+#[test]
+fn a_friend_whose_program_was_killed_is_not_waited_for() {
+    let Some((_lab, mut ends)) = on_a_cable() else { return };
+    ends.bob.signal("KILL");
+    let killed = Instant::now();
+    let ended = ends.alice.wait_for_state("ended", SOON);
+    support::measured("a killed friend noticed", killed.elapsed());
+    assert!(ended["message"].as_str().is_some_and(|words| words.contains("refuses")), "{ended}");
+    assert_eq!(ends.alice.exit(SOON), 4);
+}
+
+#[test]
+fn a_network_that_does_not_come_back_ends_the_call_with_4_and_a_hangup_meanwhile_with_0() {
+    let Some(lab) = Lab::new(&["alice", "bob"]) else { return };
+    lab.cable("alice:eth0=10.9.0.1/24", "bob:eth0=10.9.0.2/24");
+    let mut ends = Ends::begin(&lab, &[ALONE, &["--reconnect", "4"]].concat());
+    ends.connected("before the cut");
+    cut(&lab, "bob");
+    for end in [&mut ends.alice, &mut ends.bob] {
+        end.wait_for_state("reconnecting", SOON);
+    }
+    ends.bob.type_line("/hangup");
+    assert_eq!(ends.bob.exit(SOON), 0);
+    let ended = ends.alice.wait_for_state("ended", SOON);
+    assert!(ended["message"].as_str().is_some_and(|words| words.contains("4 seconds")), "{ended}");
+    assert_eq!(ends.alice.exit(SOON), 4);
+}
