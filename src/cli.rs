@@ -26,10 +26,15 @@ pub enum Command {
     Demo(DemoArgs),
     /// Try this machine's microphone, speaker, camera and terminal, without a call
     Check(CheckArgs),
+    /// What this network does to calls: which paths there are, and what to do (nat)
+    #[command(visible_alias = "nat")]
+    Diagnose(DiagnoseArgs),
     /// List what can be captured and played
     Devices(JsonArgs),
     /// Say what a code contains, without calling anyone
     Code(CodeArgs),
+    /// Keep the relays that your calls use, and test them
+    Relay(RelayArgs),
     /// Print the completion script for a shell
     Completions {
         /// Which shell
@@ -96,6 +101,35 @@ pub struct CheckArgs {
     pub media: MediaArgs,
 }
 
+/// `p2pcall diagnose`.
+#[derive(Debug, Args)]
+pub struct DiagnoseArgs {
+    /// STUN server, HOST:PORT, instead of the default public ones (repeat); one with RFC 5780 tells most
+    #[arg(long, value_name = "HOST:PORT", env = "P2PCALL_STUN", value_delimiter = ',')]
+    pub stun: Vec<String>,
+    /// Relay to test instead of the configured ones, as for a call (repeat)
+    #[arg(long, value_name = "LINK", env = "P2PCALL_RELAY", value_delimiter = ',', hide_env_values = true)]
+    pub relay: Vec<String>,
+    /// Use only this local address (repeat)
+    #[arg(long, value_name = "ADDR", env = "P2PCALL_BIND", value_delimiter = ',')]
+    pub bind: Vec<IpAddr>,
+    /// Also say which path to expect with the friend who made this code; `-` reads standard input
+    #[arg(long, value_name = "CODE")]
+    pub with: Option<String>,
+    /// One JSON object on standard output
+    #[arg(long, conflicts_with = "report")]
+    pub json: bool,
+    /// Without addresses and names, to show to others
+    #[arg(long)]
+    pub report: bool,
+    /// How each line was found out
+    #[arg(long)]
+    pub explain: bool,
+    /// Also measure how long the router keeps an unused mapping: five minutes
+    #[arg(long)]
+    pub long: bool,
+}
+
 /// Commands whose only option is `--json`.
 #[derive(Debug, Args)]
 pub struct JsonArgs {
@@ -112,6 +146,43 @@ pub struct CodeArgs {
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
+}
+
+/// `p2pcall relay`.
+#[derive(Debug, Args)]
+pub struct RelayArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: RelayCommand,
+}
+
+/// The subcommands of `p2pcall relay`.
+#[derive(Debug, Subcommand)]
+pub enum RelayCommand {
+    /// Store a relay in the config file: all calls use it from then on
+    Add {
+        /// turn:[USER:PASSWORD@]HOST[:PORT][?secret=…], turns:… for TLS; `-` reads it from standard input
+        link: String,
+        /// What to call it [default: its host]
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// List the stored relays, without their secrets
+    List,
+    /// Forget a stored relay
+    Remove {
+        /// What it is called
+        name: String,
+    },
+    /// Test relays from here: a verdict a line, and what to do; without LINK all that are stored
+    Check {
+        /// A link, the name of a stored relay, or `-` for a link on standard input (repeat)
+        #[arg(value_name = "LINK", env = "P2PCALL_RELAY", value_delimiter = ',', hide_env_values = true)]
+        relays: Vec<String>,
+        /// One JSON object a relay on standard output
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// What is captured and played.
@@ -163,6 +234,9 @@ pub struct NetworkArgs {
     /// Use only this local address (repeat)
     #[arg(long, value_name = "ADDR", env = "P2PCALL_BIND", value_delimiter = ',')]
     pub bind: Vec<IpAddr>,
+    /// Don't ask the router for a port (PCP, NAT-PMP, UPnP)
+    #[arg(long, env = "P2PCALL_NO_PORTMAP", value_parser = FalseyValueParser::new())]
+    pub no_portmap: bool,
     /// Reach relays over TCP and TLS by this proxy, http://HOST:PORT or socks5://HOST:PORT, with
     /// USER:PASSWORD@ if it wants them [default: $https_proxy or $ALL_PROXY, but for $no_proxy]
     #[arg(long, value_name = "URL", env = "P2PCALL_PROXY", hide_env_values = true)]

@@ -202,3 +202,26 @@ fn a_code_survives_chat_markup_and_line_wraps() {
     bob.close_input();
     bob.wait_for_state("connected", SOON);
 }
+
+/// A call with oneself, without devices; the path it took.
+fn demo(more: &[&str]) -> serde_json::Value {
+    let devices = ["--video", "none", "--audio", "none", "--speaker", "none"];
+    let mut demo = Process::start(&[&["demo"][..], &devices, more].concat());
+    let path = demo.wait_for("path", SOON, |event| event["event"] == "path");
+    demo.type_line("/hangup");
+    assert_eq!(demo.exit(SOON), 0);
+    path
+}
+
+#[test]
+fn a_demo_takes_the_direct_path_though_it_has_a_relay() {
+    let path = demo(&[]);
+    assert_eq!((&path["kind"], &path["protocol"]), (&"host".into(), &"udp".into()), "{path}");
+}
+
+#[test]
+fn a_demo_can_be_forced_through_its_relay() {
+    let path = demo(&["--relay-only"]);
+    let said = [&path["kind"], &path["local"], &path["remote"]];
+    assert!(said.iter().all(|kind| *kind == "relay"), "{path}");
+}

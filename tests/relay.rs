@@ -1,4 +1,5 @@
-//! Calls through a real coturn: every transport, every way to log in, and what is said when it fails.
+//! Relays: calls through a real coturn, by every transport and every way to log in, what is said when it fails,
+//! and the command that keeps and tests them.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -7,6 +8,10 @@
     reason = "a test fails by panicking, waits by the clock, and says what it measured"
 )]
 
+#[path = "relay/command.rs"]
+mod command;
+#[path = "relay/own.rs"]
+mod own;
 mod support;
 
 use std::net::{TcpListener, UdpSocket};

@@ -14,6 +14,7 @@ pub(crate) mod coturn;
 pub(crate) mod film;
 #[cfg(target_os = "linux")]
 pub(crate) mod lab;
+pub(crate) mod own_relay;
 pub(crate) mod process;
 #[cfg(target_os = "linux")]
 pub(crate) mod pulse;
@@ -23,4 +24,23 @@ pub(crate) mod stranger;
 /// Says what was measured, for whoever runs the tests with `--nocapture`.
 pub(crate) fn measured(what: &str, took: std::time::Duration) {
     println!("measured: {what}: {} ms", took.as_millis());
+}
+
+#[cfg(target_os = "linux")]
+impl lab::Lab {
+    /// A p2pcall on one of its machines, without devices.
+    pub(crate) fn p2pcall(&self, machine: &str, args: &[&str]) -> process::Process {
+        self.start(machine, args, &["--video", "none", "--audio", "none", "--speaker", "none"])
+    }
+
+    /// The same with something to send.
+    pub(crate) fn p2pcall_with_a_tone(&self, machine: &str, args: &[&str]) -> process::Process {
+        self.start(machine, args, &["--video", "none", "--audio", "tone", "--speaker", "none"])
+    }
+
+    fn start(&self, machine: &str, args: &[&str], media: &[&str]) -> process::Process {
+        let before = self.before(machine);
+        let before: Vec<&str> = before.iter().map(String::as_str).collect();
+        process::Process::start_in(&before, &[args, media].concat())
+    }
 }

@@ -9,10 +9,10 @@ mod wire;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 pub use session::{Refused, Session};
-pub use trust::{Trust, Verdict};
+pub use trust::{Flaw, Trust, Verdict};
 pub use wire::Wire;
 
 use crate::stun::{
@@ -40,6 +40,8 @@ pub enum ClientError {
 const RTO: Duration = Duration::from_millis(250);
 /// Tries over UDP.
 const TRIES: u32 = 5;
+/// "Connection refused" so often over UDP is no server that is just starting.
+const REFUSALS: u32 = 3;
 /// The wait for an answer over a stream.
 const STREAM_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -180,12 +182,25 @@ impl Client {
         let (id, request) = self.session.request(method, fill, signed).ok_or(ClientError::Nonsense)?;
         let tries = if self.wire.is_stream() { 1 } else { TRIES };
         let mut patience = if self.wire.is_stream() { STREAM_PATIENCE } else { RTO };
+        let mut refusals = 0;
         for _ in 0..tries {
-            self.wire.send(&request).await?;
-            if let Ok(answer) = timeout(patience, self.answer_to(id)).await {
-                let answer = answer?;
-                self.session.learn(&answer).map_err(ClientError::Refused)?;
-                return Ok(answer);
+            let until = Instant::now() + patience;
+            let asked = async {
+                self.wire.send(&request).await?;
+                self.answer_to(id).await
+            };
+            match timeout_at(until, asked).await {
+                Ok(Ok(answer)) => {
+                    self.session.learn(&answer).map_err(ClientError::Refused)?;
+                    return Ok(answer);
+                }
+                // The server may still be starting.
+                Ok(Err(ClientError::Io(_))) if !self.wire.is_stream() && refusals + 1 < REFUSALS => {
+                    refusals += 1;
+                    sleep_until(until).await;
+                }
+                Ok(Err(error)) => return Err(error),
+                Err(_) => {}
             }
             patience *= 2;
         }
@@ -194,15 +209,7 @@ impl Client {
 
     async fn answer_to(&mut self, id: TransactionId) -> Result<Vec<u8>, ClientError> {
         loop {
-            let bytes = match self.wire.receive().await {
-                Ok(bytes) => bytes,
-                // "Connection refused" on UDP: the server may still be starting.
-                Err(_) if !self.wire.is_stream() => {
-                    sleep(RTO / 5).await;
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
+            let bytes = self.wire.receive().await?;
             let Ok(message) = Message::parse(&bytes) else { continue };
             if message.id() == id && matches!(message.class(), Class::Success | Class::Error) {
                 return Ok(bytes);

@@ -22,7 +22,7 @@ pub mod stun;
 #[cfg(feature = "net")]
 pub mod net;
 #[cfg(feature = "net")]
-mod secret_file;
+pub mod secret_file;
 
 #[cfg(feature = "server")]
 mod calendar;

@@ -18,7 +18,8 @@ mod stream;
 pub mod tls;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -27,8 +28,13 @@ use portable::PortableShard;
 use socket::bind_tcp;
 use tls::CertificateStore;
 
-use crate::server::{Counters, Credentials, Event, Listener, Now, Seed, Settings, Shard, Shared};
+use crate::server::{
+    Counters, Credentials, Event, Limits, Listener, Now, PeerRules, Peers, RelayIp, Seed, Server, Settings,
+    Shard, Shared,
+};
 
+/// RFC 6335 §6: ports that nobody is registered for. RFC 8656 §7.2: relayed addresses have one of them.
+const DYNAMIC_PORTS: RangeInclusive<u16> = 49_152..=65_535;
 /// How often what has expired is swept, and counters are published.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -65,6 +71,35 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A relay for the programs of this machine: on loopback, over UDP, at a port that the system chooses, and
+    /// without a thread of its own. A relay keeps its clients away from loopback otherwise; this one does not.
+    pub fn on_loopback(credentials: Credentials) -> Self {
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let anywhere = SocketAddr::new(loopback, 0);
+        let rules = PeerRules { allow: vec![loopback.into()], ..PeerRules::default() };
+        let relays = vec![RelayIp { local: loopback, external: loopback }];
+        let settings = Settings {
+            listeners: vec![Listener::plain(anywhere, anywhere)],
+            peers: Peers { rules, relays, own: vec![loopback], services: Vec::new() },
+            ports: DYNAMIC_PORTS,
+            limits: Limits::default(),
+            sha256: false,
+            doorbell: true,
+            guest: true,
+            alternate_server: None,
+        };
+        Self {
+            settings,
+            credentials,
+            tcp: Vec::new(),
+            tls: Vec::new(),
+            certificate: None,
+            backend: Backend::Portable,
+            threads: 1,
+            events: Arc::new(|_| {}),
+        }
+    }
+
     /// How many threads of the batched backend serve UDP.
     fn batched_threads(&self) -> Result<usize, StartError> {
         let linux = cfg!(target_os = "linux");
@@ -79,6 +114,14 @@ impl Plan {
 
 /// Takes what the log should say. Called on the relay's own threads: it must not wait.
 pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// What a shard is made of, by either implementation.
+struct Kit {
+    core: Server,
+    exchange: Arc<Exchange>,
+    listeners: Vec<std::net::UdpSocket>,
+    events: EventSink,
+}
 
 /// Why a relay did not start.
 #[derive(Debug, thiserror::Error)]
@@ -149,8 +192,7 @@ impl Relay {
         // With batched shards the portable one has streams only.
         let sockets = if threads == 0 { sockets.pop().unwrap_or_default() } else { Vec::new() };
         let shard = Shard::new(threads).ok_or(StartError::TooManyThreads)?;
-        let portable =
-            PortableShard::start(shard, settings, &relay.shared, &relay.exchange, sockets, plan.events)?;
+        let portable = PortableShard::start(relay.kit(shard, settings, sockets, plan.events))?;
         relay.exchange.join(Arc::clone(&portable) as Arc<_>);
         relay.tasks.push(tokio::spawn(portable::sweep(Arc::downgrade(&portable))));
         for listener in tcp {
@@ -168,6 +210,18 @@ impl Relay {
         Ok(relay)
     }
 
+    /// What a shard needs.
+    fn kit(
+        &self,
+        shard: Shard,
+        settings: Arc<Settings>,
+        listeners: Vec<std::net::UdpSocket>,
+        events: EventSink,
+    ) -> Kit {
+        let core = Server::new(settings, Arc::clone(&self.shared), shard);
+        Kit { core, exchange: Arc::clone(&self.exchange), listeners, events }
+    }
+
     /// Starts one batched shard for each set of sockets.
     #[cfg(target_os = "linux")]
     fn start_batched(
@@ -179,9 +233,8 @@ impl Relay {
     ) -> Result<(), StartError> {
         for (number, sockets) in sockets.drain(..threads.min(sockets.len())).enumerate() {
             let shard = Shard::new(number).ok_or(StartError::TooManyThreads)?;
-            let (settings, events) = (Arc::clone(settings), Arc::clone(events));
-            let inbox = linux::start(shard, settings, &self.shared, &self.exchange, sockets, events)?;
-            self.exchange.join(inbox);
+            let kit = self.kit(shard, Arc::clone(settings), sockets, Arc::clone(events));
+            self.exchange.join(linux::start(shard, kit)?);
         }
         Ok(())
     }

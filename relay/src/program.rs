@@ -1,12 +1,12 @@
 //! The `p2pcall-relay` program: one function a subcommand, and the exit code.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::check::{self, Step};
+use crate::check;
 use crate::cli::{Cli, Command, Options};
 use crate::config::{self, BadOption};
 use crate::link::{BadLink, Link, Login};
@@ -169,20 +169,17 @@ async fn check(link: Option<String>, json: bool, typed: &Options) -> Result<Exit
         links.into_iter().next().ok_or_else(|| Failure::run("this relay listens nowhere".to_owned()))?
     };
     let mut out = std::io::stdout();
-    let report = check::run(&link, now().unix, |step| {
+    let terminal = out.is_terminal();
+    let report = check::run(&link, now().unix, |progress| {
         if !json {
             // Whoever closed standard output does not want to read this.
-            let _ = writeln!(out, "{step}");
+            let _ = progress.write(&mut out, terminal);
         }
     })
     .await;
     let mut out = std::io::stdout().lock();
     if json {
-        let step = |step: &Step| serde_json::json!({ "name": step.name.as_str(), "ok": step.ok, "ms": step.ms, "text": step.text });
-        let steps: Vec<_> = report.steps.iter().map(step).collect();
-        let (loss, jitter, outside) = (report.loss, report.jitter_ms, report.outside);
-        let object = serde_json::json!({ "v": 1, "steps": steps, "loss": loss, "jitter_ms": jitter, "outside": outside });
-        writeln!(out, "{object}")?;
+        writeln!(out, "{}", report.json())?;
     } else {
         writeln!(out, "{}", report.summary())?;
     }

@@ -169,7 +169,7 @@ async fn the_check_finds_everything_in_order() {
                 pin: certificate().pin().filter(|_| tls),
             };
             let report = check::run(&link, 0, |_| {}).await;
-            let failed: Vec<_> = report.steps.iter().filter(|step| !step.ok).collect();
+            let failed: Vec<_> = report.steps.iter().filter(|step| !step.ok()).collect();
             assert!(report.works() && failed.is_empty(), "{failed:?}");
             assert_eq!((report.loss, report.outside), (Some(0.0), false));
         }

@@ -1,5 +1,7 @@
-//! `p2pcall demo`: a whole call on this machine between two ends, by the same code path as offer and answer, over
-//! real loopback sockets. Nothing leaves the machine.
+//! `p2pcall demo`: a whole call on this machine between two ends and a relay, by the same code path as offer and
+//! answer, over real loopback sockets. Nothing leaves the machine.
+
+mod relay;
 
 use super::run::{self, Part, Screen};
 use super::settings;
@@ -25,7 +27,10 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub async fn run(args: DemoArgs) -> Result<Exit, Failure> {
     settings::start_log(&args.call)?;
     let file = settings::config_file()?;
-    let alice = local(settings::call(&args.call, &file)?);
+    let mut typed = args.call.clone();
+    let own = (!typed.network.no_servers).then(relay::start).transpose()?;
+    typed.network.relay = own.iter().map(|(_, link)| link.with_secrets()).collect();
+    let alice = local(settings::call(&typed, &file)?, typed.network.relay_only);
     let bob = CallConfig {
         name: "demo friend".into(),
         media: crate::config::MediaConfig {
@@ -48,8 +53,8 @@ pub async fn run(args: DemoArgs) -> Result<Exit, Failure> {
     Box::pin(calling).await
 }
 
-/// What a demo uses unless it is told otherwise, and the loopback interface in any case.
-fn local(config: CallConfig) -> CallConfig {
+/// What a demo uses unless it is told otherwise; its own relay and the loopback interface in any case.
+fn local(config: CallConfig, relay_only: bool) -> CallConfig {
     let mut config = config;
     if config.media.video == VideoChoice::Default {
         config.media.video = VideoChoice::TestCard;
@@ -58,9 +63,10 @@ fn local(config: CallConfig) -> CallConfig {
         config.media.audio = AudioChoice::Voice(0.0);
     }
     config.network = NetworkConfig {
-        no_servers: true,
+        stun: Vec::new(),
+        relay_only,
         bind: vec![Ipv4Addr::LOCALHOST.into()],
-        ..NetworkConfig::default()
+        ..config.network
     };
     config.auto_accept = true;
     config.sdp = false;

@@ -15,9 +15,14 @@ const CODES: &str = ".SH EXIT STATUS\n\
 .IP 4\nThe call was lost after it had connected and could not be recovered.\n\
 .IP 5\nA device asked for by name is not there.\n\
 .IP 130\nCtrl-C before it connected.\n\
+.PP\nOf diagnose:\n\
+.IP 0\nDirect calls are likely.\n\
+.IP 10\nCalls need a relay, and one that works is configured.\n\
+.IP 20\nCalls need a relay, and none works.\n\
+.IP 30\nThere is no network.\n\
 .SH FILES\n\
 .I $XDG_CONFIG_HOME/p2pcall/config.toml\n\
-holds the same names as the flags, without their dashes; relays stand under [relays] by name.\n\
+holds the same names as the flags, without their dashes; relays stand under [relays] by name (`p2pcall relay` keeps them).\n\
 .SH ENVIRONMENT\n\
 Each flag also has a variable, P2PCALL_ and its name: P2PCALL_NAME, P2PCALL_RELAY and so on. \
 A flag wins over its variable, the variable over the file.\n";
@@ -31,17 +36,19 @@ pub fn run() -> Result<Exit, Failure> {
     let command = Cli::command();
     Man::new(command.clone()).render(&mut page).map_err(failed)?;
     for subcommand in command.get_subcommands().filter(|one| !one.is_hide_set()) {
-        options(subcommand, &mut page).map_err(failed)?;
+        options(subcommand, "p2pcall", &mut page).map_err(failed)?;
     }
     page.extend_from_slice(CODES.as_bytes());
     super::print(&String::from_utf8_lossy(&page))
 }
 
-/// One subcommand's options as a section of their own.
-fn options(command: &Command, page: &mut Vec<u8>) -> std::io::Result<()> {
-    writeln!(page, ".SH P2PCALL {}", command.get_name().to_uppercase())?;
+/// One subcommand's options as a section of their own, and those of its own subcommands.
+fn options(command: &Command, parent: &str, page: &mut Vec<u8>) -> std::io::Result<()> {
+    let name = format!("{parent} {}", command.get_name());
+    writeln!(page, ".SH {}", name.to_uppercase())?;
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     writeln!(page, "{}", about.replace('-', "\\-"))?;
-    let command = command.clone().disable_help_flag(true).disable_version_flag(true);
-    Man::new(command).render_options_section(page)
+    let plain = command.clone().disable_help_flag(true).disable_version_flag(true);
+    Man::new(plain).render_options_section(page)?;
+    command.get_subcommands().try_for_each(|one| options(one, &name, page))
 }

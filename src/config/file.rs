@@ -2,7 +2,7 @@
 //! the environment. Unknown names are refused, so that a typo does not pass for a setting.
 
 use crate::cli::{Color, Render};
-use crate::error::Failure;
+use crate::error::{Exit, Failure};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -37,6 +37,8 @@ pub struct ConfigFile {
     pub relay_only: Option<bool>,
     /// As `--bind`, repeated.
     pub bind: Option<Vec<IpAddr>>,
+    /// As `--no-portmap`.
+    pub no_portmap: Option<bool>,
     /// As `--proxy`.
     pub proxy: Option<String>,
     /// Hosts that are reached without it. Not in the file: the environment's `no_proxy`.
@@ -74,15 +76,31 @@ impl ConfigFile {
 
     /// Reads the file; one that is not there says nothing.
     pub fn read(path: &Path) -> Result<Self, Failure> {
-        match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(&text, path),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(Failure::usage(
-                format!("The config file {} can't be read: {error}.", path.display()),
-                "Check its permissions.",
-            )),
-        }
+        Self::parse(&text(path)?, path)
     }
+}
+
+/// The file's text; of one that is not there, none.
+pub fn text(path: &Path) -> Result<String, Failure> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(Failure::usage(
+            format!("The config file {} can't be read: {error}.", path.display()),
+            "Check its permissions.",
+        )),
+    }
+}
+
+/// Replaces the file's text as a whole. From then on only its owner can read it: there are secrets in it.
+pub fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    // A link to a file elsewhere, as people have who keep their settings in a repository, stays one.
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = target.parent().map_or(Ok(()), std::fs::create_dir_all);
+    folder.and_then(|()| p2pcall_relay::secret_file::write(&target, text.as_bytes())).map_err(|error| {
+        let message = format!("The config file {} can't be written: {error}.", path.display());
+        Failure::new(Exit::Failure, "config_file", message, "Check the permissions of its folder.")
+    })
 }
 
 /// Where the file lies: `$XDG_CONFIG_HOME/p2pcall/config.toml`, or the platform's own place.

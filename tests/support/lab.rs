@@ -1,7 +1,6 @@
 //! Networks of namespaces and virtual cables, for tests that need NATs, firewalls and several machines. Needs
 //! root, iproute2 and nftables. Everything is gone when it is dropped.
 
-use super::process::Process;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -27,7 +26,7 @@ impl Lab {
             }
         }
         for machine in machines {
-            let name = lab.name(machine);
+            let name = lab.namespace(machine);
             let made = Command::new("ip").args(["netns", "add", &name]).output().expect("ip runs");
             if !made.status.success() {
                 println!("SKIPPED: no network namespaces: {}", String::from_utf8_lossy(&made.stderr).trim());
@@ -40,13 +39,13 @@ impl Lab {
     }
 
     /// The namespace of a machine.
-    fn name(&self, machine: &str) -> String {
+    pub(crate) fn namespace(&self, machine: &str) -> String {
         format!("{}{machine}", self.prefix)
     }
 
     /// Runs a command there, which must succeed.
     pub(crate) fn run(&self, machine: &str, command: &str) -> String {
-        let words = ["ip", "netns", "exec", &self.name(machine), "sh", "-c", command].map(str::to_owned);
+        let words = ["ip", "netns", "exec", &self.namespace(machine), "sh", "-c", command].map(str::to_owned);
         let output =
             Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).output().expect("ip runs");
         let error = String::from_utf8_lossy(&output.stderr);
@@ -62,7 +61,7 @@ impl Lab {
             (machine, interface, address)
         });
         let [(a, a_interface, _), (b, b_interface, _)] = ends;
-        let peer = self.name(b);
+        let peer = self.namespace(b);
         self.run(a, &format!("ip link add {a_interface} type veth peer name {b_interface} netns {peer}"));
         for (machine, interface, address) in ends {
             // Nobody else can have an IPv6 address here: no need to wait for the detection of duplicates.
@@ -121,23 +120,7 @@ impl Lab {
 
     /// What stands before a command that runs there.
     pub(crate) fn before(&self, machine: &str) -> Vec<String> {
-        ["ip", "netns", "exec", &self.name(machine)].map(str::to_owned).into()
-    }
-
-    /// A p2pcall there, without devices.
-    pub(crate) fn p2pcall(&self, machine: &str, args: &[&str]) -> Process {
-        self.start(machine, args, &["--video", "none", "--audio", "none", "--speaker", "none"])
-    }
-
-    /// The same with something to send.
-    pub(crate) fn p2pcall_with_a_tone(&self, machine: &str, args: &[&str]) -> Process {
-        self.start(machine, args, &["--video", "none", "--audio", "tone", "--speaker", "none"])
-    }
-
-    fn start(&self, machine: &str, args: &[&str], media: &[&str]) -> Process {
-        let before = self.before(machine);
-        let before: Vec<&str> = before.iter().map(String::as_str).collect();
-        Process::start_in(&before, &[args, media].concat())
+        ["ip", "netns", "exec", &self.namespace(machine)].map(str::to_owned).into()
     }
 }
 

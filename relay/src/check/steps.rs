@@ -1,17 +1,16 @@
 //! The steps of a check that need an allocation.
 
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
-use super::report::{Step, StepName};
-use super::{CREDENTIAL_SECONDS, PATIENCE, trust};
-use crate::client::{Allocated, Client, ClientError, Session, Verdict, Wire};
-use crate::link::{Link, Login, Transport};
+use super::report::{Level, Step, StepName};
+use super::{CREDENTIAL_SECONDS, PATIENCE, elapsed_ms};
+use crate::client::{Allocated, Client, ClientError, Refused, Session, Wire};
+use crate::link::{Link, Login};
 use crate::server::Credential;
 use crate::stun::guest::Guest;
 use crate::stun::{Builder, ChannelNumber, Class, Method, Seal, TransactionId, attr};
@@ -21,12 +20,18 @@ const ECHOES: u32 = 50;
 const SPACING: Duration = Duration::from_millis(20);
 /// Bytes of an echo: an audio packet's.
 const ECHO_BYTES: usize = 160;
+/// A call through a relay that loses so much is no pleasure.
+const MUCH_LOST: f64 = 0.1;
 /// How long to wait for what may have been lost.
 const LATE: Duration = Duration::from_secs(1);
 /// A clock that is off by more is named.
 const CLOCK_SECONDS: u64 = 30;
-/// A nonce whose time is farther away than this tells no time at all.
-const PLAUSIBLE_SECONDS: u64 = 2 * 86_400;
+/// A relay's clock before 2025 or after 2100 is none: its nonce means something else.
+const CLOCKS_BEGIN: u64 = 1_735_689_600;
+const CLOCKS_END: u64 = 4_102_444_800;
+
+/// Neither doorbell nor guest: not our own relay, or told not to.
+const NOT_OFFERED: &str = "not offered by this server: both ends of a call need its link";
 
 /// Names for one check's doorbell and guest.
 pub(super) struct Host {
@@ -41,65 +46,110 @@ pub(super) fn names() -> Option<Host> {
     Some(Host { ufrag: text(crate::random_bytes()?), guest })
 }
 
-pub(super) fn elapsed_ms(since: Instant) -> f64 {
-    since.elapsed().as_secs_f64() * 1000.0
-}
-
-/// Opens a connection of this kind.
-pub(super) async fn open(
-    link: &Link,
-    server: SocketAddr,
-    transport: Transport,
-) -> io::Result<(Wire, Option<Verdict>)> {
-    match transport {
-        Transport::Udp => Ok((Wire::udp(server).await?, None)),
-        Transport::Tcp => Ok((Wire::tcp(server).await?, None)),
-        Transport::Tls => {
-            let (wire, verdict) = Wire::tls(server, &link.host, &trust(link)).await?;
-            Ok((wire, Some(verdict)))
-        }
-    }
-}
-
-/// Another connection like the first.
-pub(super) async fn reconnect(link: &Link, server: SocketAddr, transport: Transport) -> Option<Wire> {
-    timeout(PATIENCE, open(link, server, transport)).await.ok()?.ok().map(|(wire, _)| wire)
-}
-
-/// The verdicts on login and allocation.
+/// The verdicts on login and allocation. `unix` is our clock.
 pub(super) fn allocation(
+    link: &Link,
     client: &Client,
     allocated: Result<Allocated, ClientError>,
     ms: f64,
     unix: u64,
 ) -> (Option<Allocated>, Step, Option<Step>) {
-    let clock = clock(client.session(), unix);
+    let clocks = client.session().server_time().map_or(Clocks::Unknown, |server| Clocks::new(unix, server));
     match allocated {
         Ok(allocated) => {
-            let auth =
-                Step::done(StepName::Auth, ms, format!("the login is right{}", clock.unwrap_or_default()));
+            let clock = clocks.words().map_or_else(String::new, |words| format!(", but {words}"));
+            let auth = Step::done(StepName::Auth, ms, format!("the login is right{clock}"));
             let text = format!("relayed address {}", allocated.relayed);
             let step = Step::done(StepName::Allocate, ms, text);
             (Some(allocated), auth, Some(step))
         }
         Err(ClientError::Refused(refused)) if refused.code == 401 => {
-            let advice = clock.unwrap_or_else(|| "; is the link the newest one?".to_owned());
-            (None, Step::failed(StepName::Auth, format!("the login is wrong{advice}")), None)
+            (None, Step::failed(StepName::Auth, wrong_login(&link.login, clocks)), None)
         }
         Err(ClientError::Refused(refused)) if refused.code != 0 => {
             let auth = Step::done(StepName::Auth, ms, "the login is right");
-            (None, auth, Some(Step::failed(StepName::Allocate, format!("{refused}"))))
+            (None, auth, Some(Step::failed(StepName::Allocate, no_allocation(&refused))))
         }
         Err(error) => (None, Step::failed(StepName::Auth, error.to_string()), None),
     }
 }
 
-/// What to say about the clocks, if the server tells its own and they differ.
-fn clock(session: &Session, unix: u64) -> Option<String> {
-    let server = session.server_time()?;
-    let (apart, which) = if server > unix { (server - unix, "behind") } else { (unix - server, "ahead of") };
-    let told = (CLOCK_SECONDS..PLAUSIBLE_SECONDS).contains(&apart);
-    told.then(|| format!("; this clock is {apart} s {which} the relay's: set one of them"))
+fn wrong_login(login: &Login, clocks: Clocks) -> String {
+    let or_clock = if clocks == Clocks::Unknown { ", or a clock is wrong" } else { "" };
+    match (login, clocks.words()) {
+        (Login::Secret(_), Some(clock)) => format!("the login is refused: {clock}"),
+        (Login::Secret(_), None) => format!(
+            "the login is refused: the relay has another secret than the link{or_clock}; is the link the newest one \
+             (`p2pcall-relay link` prints it)?"
+        ),
+        (Login::Password(_) | Login::None, _) => {
+            "the login is refused: the user or the password is wrong".to_owned()
+        }
+    }
+}
+
+/// RFC 8656 §7.3: why a login that is right gets no allocation.
+fn no_allocation(refused: &Refused) -> String {
+    let advice = match refused.code {
+        403 => ": the relay does not let this user relay",
+        486 => ": this user has as many allocations as the relay allows; end one, or raise the quota there",
+        508 => ": the relay is full, or its transfer for this month is spent",
+        300 => ": the relay is shutting down, and sends us to another",
+        _ => "",
+    };
+    format!("{refused}{advice}")
+}
+
+/// Our clock against the relay's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clocks {
+    /// The relay tells no time.
+    Unknown,
+    /// Near enough.
+    Agree,
+    /// Ours is so many seconds behind.
+    Behind(u64),
+    /// Ours is so many seconds ahead.
+    Ahead(u64),
+}
+
+impl Clocks {
+    /// Both in seconds since 1970.
+    fn new(ours: u64, theirs: u64) -> Self {
+        let apart = ours.abs_diff(theirs);
+        match () {
+            () if !(CLOCKS_BEGIN..CLOCKS_END).contains(&theirs) => Self::Unknown,
+            () if apart < CLOCK_SECONDS => Self::Agree,
+            () if ours < theirs => Self::Behind(apart),
+            () => Self::Ahead(apart),
+        }
+    }
+
+    /// What to say and do if they differ.
+    fn words(self) -> Option<String> {
+        let (apart, which) = match self {
+            Self::Unknown | Self::Agree => return None,
+            Self::Behind(apart) => (apart, "behind"),
+            Self::Ahead(apart) => (apart, "ahead of"),
+        };
+        Some(format!("this clock is {} {which} the relay's: set the one that is wrong", lasting(apart)))
+    }
+}
+
+/// A duration in its two largest units.
+fn lasting(seconds: u64) -> String {
+    let units = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
+    let largest = units.iter().position(|&(unit, _)| seconds >= unit).unwrap_or(units.len() - 1);
+    let mut left = seconds;
+    let mut words = Vec::new();
+    for &(unit, name) in units.iter().skip(largest).take(2) {
+        let count = left / unit;
+        left %= unit;
+        if count > 0 || words.is_empty() {
+            words.push(format!("{count} {name}"));
+        }
+    }
+    words.join(" ")
 }
 
 /// Data through two allocations and back: round-trip time, loss, jitter.
@@ -110,7 +160,7 @@ pub(super) async fn echo(
     allocated: &Allocated,
     other: Option<Wire>,
 ) -> (Step, Option<(f64, f64)>) {
-    let credential = link.credential(unix, CREDENTIAL_SECONDS).filter(|_| link.login != Login::None);
+    let credential = link.credential(unix, CREDENTIAL_SECONDS);
     let (Some(wire), Some(credential)) = (other, credential) else {
         return (Step::failed(StepName::Echo, "a second connection failed"), None);
     };
@@ -131,12 +181,24 @@ pub(super) async fn echo(
                 "{:.1} % lost, jitter {jitter:.1} ms, there and back through two allocations",
                 loss * 100.0
             );
-            (Step { ok: loss < 0.1, ..Step::done(StepName::Echo, mean, text) }, Some((loss, jitter)))
+            let level = if loss < MUCH_LOST { Level::Ok } else { Level::Fail };
+            (Step { level, ..Step::done(StepName::Echo, mean, text) }, Some((loss, jitter)))
         }
         Ok(_) => (
             Step::failed(StepName::Echo, "nothing came back: is UDP between the relay and itself blocked?"),
             Some((1.0, 0.0)),
         ),
+        Err(ClientError::Refused(refused)) if refused.code == 403 => (
+            Step::failed(
+                StepName::Echo,
+                format!(
+                    "{refused}: the relay forbids its clients to reach each other; a call needs that where \
+                         both ends are relayed"
+                ),
+            ),
+            None,
+        ),
+        Err(ClientError::Refused(refused)) => (Step::failed(StepName::Echo, no_allocation(&refused)), None),
         Err(error) => (Step::failed(StepName::Echo, error.to_string()), None),
     }
 }
@@ -190,10 +252,10 @@ async fn round_trips(client: &mut Client, friend: &mut Client) -> Result<Vec<f64
     }
 }
 
-/// Rings at our own relayed address from a socket without an account. `None` if the server has no doorbell.
-pub(super) async fn doorbell(client: &mut Client, allocated: &Allocated, ufrag: &str) -> Option<Step> {
+/// Rings at our own relayed address from a socket without an account.
+pub(super) async fn doorbell(client: &mut Client, allocated: &Allocated, ufrag: &str, outside: bool) -> Step {
     if !allocated.doorbell {
-        return None;
+        return Step::noted(StepName::Doorbell, NOT_OFFERED);
     }
     let begun = Instant::now();
     let rang = async {
@@ -221,27 +283,30 @@ pub(super) async fn doorbell(client: &mut Client, allocated: &Allocated, ufrag: 
         }
         None
     };
-    Some(match rang.await {
+    match rang.await {
         Some(()) => Step::done(StepName::Doorbell, elapsed_ms(begun), "a friend without an account can ring"),
-        None => Step::failed(
+        None if outside => Step::noted(
             StepName::Doorbell,
-            "a ring from this machine does not get through: the relay denies this machine's address, or a firewall \
-             blocks UDP to the relayed ports (friends then come in as guests)",
+            "a ring does not get through: a firewall blocks UDP to the relayed ports (friends come in as guests)",
         ),
-    })
+        None => Step::noted(
+            StepName::Doorbell,
+            "not tested: the relay denies a ring from its own network (friends come in as guests)",
+        ),
+    }
 }
 
-/// Logs in as the guest and sends to the host. `None` if the server has no guests.
+/// Logs in as the guest and sends to the host.
 pub(super) async fn guest(
     client: &mut Client,
     allocated: &Allocated,
     host: &Host,
     wire: Option<Wire>,
-) -> Option<Step> {
+) -> Step {
     if !allocated.guest {
-        return None;
+        return Step::noted(StepName::Guest, NOT_OFFERED);
     }
-    let Some(wire) = wire else { return Some(Step::failed(StepName::Guest, "a second connection failed")) };
+    let Some(wire) = wire else { return Step::failed(StepName::Guest, "a second connection failed") };
     let begun = Instant::now();
     let credential =
         Credential { user: host.guest.user().to_owned(), password: host.guest.password().to_owned() };
@@ -263,5 +328,44 @@ pub(super) async fn guest(
         Err(error) => Step::failed(StepName::Guest, error.to_string()),
     };
     let _ = friend.refresh(0).await;
-    Some(step)
+    step
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_that_differ_are_named_with_the_difference() {
+        let noon = 1_800_000_000;
+        for (ours, theirs, words) in [
+            (noon, noon, None),
+            (noon, noon + 29, None),
+            (noon, noon + 90, Some("this clock is 1 min 30 s behind the relay's: set the one that is wrong")),
+            (
+                noon,
+                noon - 90_000,
+                Some("this clock is 1 d 1 h ahead of the relay's: set the one that is wrong"),
+            ),
+            (0, noon, Some("this clock is 20833 d 8 h behind the relay's: set the one that is wrong")),
+            (noon, 7, None),
+        ] {
+            assert_eq!(Clocks::new(ours, theirs).words().as_deref(), words);
+        }
+    }
+
+    #[test]
+    fn a_refused_login_names_what_of_the_link_may_be_wrong() {
+        let password = Login::Password(Credential { user: "u".into(), password: "hush".into() });
+        let secret = || Login::Secret("hush".into());
+        for (login, clocks, says) in [
+            (secret(), Clocks::Unknown, "another secret than the link, or a clock is wrong; is"),
+            (secret(), Clocks::Agree, "another secret than the link; is"),
+            (secret(), Clocks::Behind(3600), "this clock is 1 h behind"),
+            (password, Clocks::Ahead(3600), "the user or the password"),
+        ] {
+            let words = wrong_login(&login, clocks);
+            assert!(words.contains(says) && !words.contains("hush"), "{words}");
+        }
+    }
 }

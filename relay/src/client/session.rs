@@ -54,6 +54,10 @@ impl Session {
         use base64::Engine as _;
         let nonce = &self.challenge.as_ref()?.nonce;
         let nonce = nonce.strip_prefix(SHA256_NONCE_PREFIX).unwrap_or(nonce);
+        // coturn's has the same length, and is nothing but random hexadecimal digits.
+        if nonce.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
         let bytes = base64::engine::general_purpose::STANDARD.decode(nonce).ok()?;
         let (&time, mac) = bytes.split_first_chunk()?;
         (mac.len() == 8).then(|| u64::from(u32::from_be_bytes(time)))

@@ -17,6 +17,30 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+/// Why nobody vouches for a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// Its time is over.
+    Expired,
+    /// Its time has not begun.
+    TooEarly,
+    /// It is for another name.
+    OtherName,
+    /// No known authority has signed it.
+    Stranger,
+}
+
+impl std::fmt::Display for Flaw {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Expired => "has expired",
+            Self::TooEarly => "is not valid yet",
+            Self::OtherName => "is for another name than the link's",
+            Self::Stranger => "is from nobody this machine knows",
+        })
+    }
+}
+
 /// What was found out about a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -25,7 +49,12 @@ pub enum Verdict {
     /// An authority vouches for it.
     Verified,
     /// Nobody does.
-    Unverified,
+    Unverified {
+        /// Why.
+        flaw: Flaw,
+        /// What a link would have to pin.
+        pin: [u8; 32],
+    },
     /// Its key is not the pinned one: somebody else answers.
     WrongPin,
 }
@@ -54,7 +83,7 @@ impl Trust {
         host: &str,
         stream: TcpStream,
     ) -> io::Result<(TlsStream<TcpStream>, Verdict)> {
-        let judge = Arc::new(Judge { trust: self.clone(), verdict: Mutex::new(Verdict::Unverified) });
+        let judge = Arc::new(Judge { trust: self.clone(), verdict: Mutex::new(None) });
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "this is no host name"))?;
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider));
@@ -63,7 +92,8 @@ impl Trust {
         let config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
         let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
         let verdict = *judge.verdict.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok((stream, verdict))
+        // A handshake without a certificate would have failed.
+        Ok((stream, verdict.ok_or(io::ErrorKind::InvalidData)?))
     }
 
     fn judge(
@@ -72,16 +102,33 @@ impl Trust {
         chain: &[CertificateDer<'_>],
         name: &ServerName<'_>,
         now: UnixTime,
-    ) -> Verdict {
-        let Ok(parsed) = ParsedCertificate::try_from(certificate) else { return Verdict::Unverified };
-        if let Some(pin) = &self.pin {
-            let key = Sha256::digest(parsed.subject_public_key_info());
-            return if key.as_slice() == pin { Verdict::Pinned } else { Verdict::WrongPin };
+    ) -> Result<Verdict, rustls::Error> {
+        let parsed = ParsedCertificate::try_from(certificate)?;
+        let key: [u8; 32] = Sha256::digest(parsed.subject_public_key_info()).into();
+        if let Some(pin) = self.pin {
+            return Ok(if key == pin { Verdict::Pinned } else { Verdict::WrongPin });
         }
         let algorithms = self.provider.signature_verification_algorithms.all;
         let signed = verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, chain, now, algorithms);
         let named = rustls::client::verify_server_name(&parsed, name);
-        if signed.is_ok() && named.is_ok() { Verdict::Verified } else { Verdict::Unverified }
+        Ok(match signed.and(named) {
+            Ok(()) => Verdict::Verified,
+            Err(error) => Verdict::Unverified { flaw: flaw(&error), pin: key },
+        })
+    }
+}
+
+fn flaw(error: &rustls::Error) -> Flaw {
+    use rustls::CertificateError as Bad;
+    match error {
+        rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => Flaw::Expired,
+        rustls::Error::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => {
+            Flaw::TooEarly
+        }
+        rustls::Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
+            Flaw::OtherName
+        }
+        _ => Flaw::Stranger,
     }
 }
 
@@ -90,7 +137,7 @@ impl Trust {
 #[derive(Debug)]
 struct Judge {
     trust: Trust,
-    verdict: Mutex<Verdict>,
+    verdict: Mutex<Option<Verdict>>,
 }
 
 impl ServerCertVerifier for Judge {
@@ -102,8 +149,8 @@ impl ServerCertVerifier for Judge {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let verdict = self.trust.judge(end_entity, intermediates, server_name, now);
-        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = verdict;
+        let verdict = self.trust.judge(end_entity, intermediates, server_name, now)?;
+        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
         Ok(ServerCertVerified::assertion())
     }
 

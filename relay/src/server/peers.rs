@@ -19,6 +19,13 @@ pub struct Cidr {
 #[error("`{0}` is not a network such as 192.0.2.0/24 or 2001:db8::/32")]
 pub struct BadCidr(String);
 
+/// The address alone.
+impl From<IpAddr> for Cidr {
+    fn from(address: IpAddr) -> Self {
+        Self { address, prefix: if address.is_ipv4() { 32 } else { 128 } }
+    }
+}
+
 impl FromStr for Cidr {
     type Err = BadCidr;
 

@@ -75,14 +75,18 @@ fn path(model: &Model) -> Vec<(&'static str, String)> {
 
 fn network(stats: &StatsEvent) -> Vec<(&'static str, String)> {
     let ms = |value: Option<f32>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1} ms"));
-    vec![
+    let mut facts = vec![
         ("RTT", format!("{}, jitter {}", ms(stats.rtt_ms), ms(stats.jitter_ms))),
         ("sent", direction(&stats.sent)),
         ("", counters(&stats.sent)),
         ("received", direction(&stats.received)),
         ("", counters(&stats.received)),
         ("target", format!("{} kbit/s", stats.target_kbps)),
-    ]
+    ];
+    if stats.relayed_bytes > 0 {
+        facts.push(("relayed", format!("{} in this call", text::bytes(stats.relayed_bytes))));
+    }
+    facts
 }
 
 fn direction(side: &DirectionStats) -> String {

@@ -1,0 +1,96 @@
+//! `p2pcall relay check`: the same test as `p2pcall-relay check`, of a link or of all that are configured.
+
+use super::{Stored, parse, typed};
+use crate::call::session::unix_seconds;
+use crate::cmd::print;
+use crate::config::{RelayLink, relays};
+use crate::error::{Exit, Failure};
+use p2pcall_relay::check::{self, Report};
+use p2pcall_relay::link::BadLink;
+use std::io::IsTerminal;
+
+/// What is tested, and under what name it is stored.
+struct Target {
+    name: Option<String>,
+    link: RelayLink,
+}
+
+/// Tests the relays asked for, else all that are stored. Ends well if all of them work.
+pub(super) async fn run(asked: &[String], json: bool) -> Result<Exit, Failure> {
+    let targets = targets(asked)?;
+    let mut exit = Exit::Ok;
+    for target in &targets {
+        if !json && (target.name.is_some() || targets.len() > 1) {
+            print(&target.heading())?;
+        }
+        let report = target.check(json).await;
+        print(&target.result(&report, json))?;
+        if !report.works() {
+            exit = Exit::Failure;
+        }
+    }
+    Ok(exit)
+}
+
+impl Target {
+    fn heading(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{name}: {}\n", self.link),
+            None => format!("{}\n", self.link),
+        }
+    }
+
+    async fn check(&self, json: bool) -> Report {
+        let mut out = std::io::stdout();
+        let terminal = out.is_terminal();
+        check::run(&self.link, unix_seconds(), |progress| {
+            if !json {
+                // Whoever closed standard output does not want to read this.
+                let _ = progress.write(&mut out, terminal);
+            }
+        })
+        .await
+    }
+
+    fn result(&self, report: &Report, json: bool) -> String {
+        if !json {
+            return format!("{}\n", report.summary());
+        }
+        let mut object = report.json();
+        if let Some(fields) = object.as_object_mut() {
+            fields.insert("relay".into(), self.link.to_string().into());
+            fields.insert("name".into(), self.name.clone().into());
+        }
+        format!("{object}\n")
+    }
+}
+
+fn targets(asked: &[String]) -> Result<Vec<Target>, Failure> {
+    if asked.is_empty() {
+        return stored();
+    }
+    let mut targets = Vec::new();
+    for text in asked {
+        match text.parse::<RelayLink>() {
+            Err(BadLink::Scheme) if text != "-" => targets.push(named(text)?),
+            _ => targets.extend(typed(text)?.into_iter().map(|link| Target { name: None, link })),
+        }
+    }
+    Ok(targets)
+}
+
+fn named(name: &str) -> Result<Target, Failure> {
+    let known = Stored::read()?.file.relays;
+    let text = known.get(name).ok_or_else(|| relays::unknown(name, &known))?;
+    Ok(Target { name: Some(name.to_owned()), link: parse(text)? })
+}
+
+fn stored() -> Result<Vec<Target>, Failure> {
+    let known = Stored::read()?.file.relays;
+    if known.is_empty() {
+        let help = "`p2pcall relay check LINK` tests one, `p2pcall relay add LINK` stores one.";
+        return Err(Failure::usage("There is no relay to test: none is stored.", help));
+    }
+    let target = |(name, text): (String, String)| Ok(Target { link: parse(&text)?, name: Some(name) });
+    known.into_iter().map(target).collect()
+}

@@ -1,0 +1,123 @@
+//! Calls between machines behind NATs and firewalls of every kind, in a laboratory of namespaces and exact routers
+//! (`tests/natlab`). Needs root on Linux; elsewhere it says so and passes. `scripts/bench nat` runs every pair.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it measured"
+)]
+
+mod natlab;
+mod support;
+
+use natlab::attempt::{GIVES_UP, Outcome, Scenario, Servers};
+use natlab::crowd::{self, Ran};
+use natlab::kind::Kind::{
+    self, AddressRestricted, Cgnat, Firewalled, FullCone, Linux, LinuxRandom, Offline, PortRestricted,
+    Public, Symmetric, SymmetricByAddress, SymmetricSequential, TlsOnly, UdpBlocked,
+};
+use natlab::kind::{Path, Side};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// Laboratories that work side by side on two processors.
+const AT_ONCE: usize = 4;
+
+/// Attempts all, and complains of those that did not take the path that the rule names, or otherwise did not please.
+fn check(scenarios: &[Scenario], complaint: impl Fn(&Outcome) -> Option<&'static str> + Sync) {
+    let complaints = Mutex::new(Vec::new());
+    crowd::run(scenarios, AT_ONCE, |index, ran| {
+        let Some(scenario) = scenarios.get(index) else { return };
+        let (name, expected) = (scenario.name(), scenario.expected());
+        let words = match ran {
+            Ran::Skipped => return,
+            Ran::Broke => format!("{name}: see above"),
+            Ran::Done(outcome) => {
+                support::measured(&format!("{name}: {}", outcome.kind), outcome.took);
+                if outcome.path != expected {
+                    format!("{name}: {expected:?} expected, instead {outcome:?}")
+                } else if let Some(words) = complaint(&outcome) {
+                    format!("{name}: {words}: {outcome:?}")
+                } else {
+                    return;
+                }
+            }
+        };
+        complaints.lock().expect("nobody panics with it").push(words);
+    });
+    let complaints = complaints.into_inner().expect("nobody panics with it");
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+fn pairs(pairs: &[(Kind, Kind)], servers: Servers) -> Vec<Scenario> {
+    pairs.iter().map(|(a, b)| Scenario::new(*a, *b, servers)).collect()
+}
+
+#[test]
+fn with_a_relay_every_pair_connects_by_one_code_and_directly_where_there_is_a_way() {
+    let all = [
+        (Public, Symmetric),
+        (Symmetric, Public),
+        (Firewalled, Firewalled),
+        (FullCone, Symmetric),
+        (Symmetric, AddressRestricted),
+        (PortRestricted, PortRestricted),
+        (PortRestricted, SymmetricByAddress),
+        (Symmetric, Symmetric),
+        (Cgnat, Cgnat),
+        (Cgnat, SymmetricSequential),
+        (UdpBlocked, PortRestricted),
+        (Symmetric, TlsOnly),
+        (TlsOnly, UdpBlocked),
+        (Linux, Linux),
+        (LinuxRandom, Linux),
+    ];
+    check(&pairs(&all, Servers::Relay), |outcome| outcome.replied.then_some("it took a reply code"));
+}
+
+#[test]
+fn without_a_relay_every_pair_that_can_connects_by_the_reply_code() {
+    let all = [
+        (Public, Symmetric),
+        (Symmetric, Public),
+        (Symmetric, FullCone),
+        (AddressRestricted, SymmetricByAddress),
+        (Firewalled, PortRestricted),
+        (Cgnat, Cgnat),
+        (Linux, Linux),
+    ];
+    check(&pairs(&all, Servers::Stun), |_| None);
+}
+
+#[test]
+fn without_a_relay_a_pair_that_cannot_connect_says_so_and_what_would_help() {
+    let all = [(Symmetric, Symmetric), (PortRestricted, LinuxRandom), (UdpBlocked, Public), (Cgnat, TlsOnly)];
+    check(&pairs(&all, Servers::Stun), |outcome| {
+        // The machine may be slow in between.
+        if outcome.took > GIVES_UP + Duration::from_secs(5) {
+            return Some("it took too long");
+        }
+        (!outcome.words.contains("relay")).then_some("it does not name the remedy")
+    });
+}
+
+#[test]
+fn ipv6_at_both_ends_makes_two_symmetric_nats_direct() {
+    let side = |kind: Kind| Side { ipv6: true, ..kind.into() };
+    check(&[Scenario::new(side(Symmetric), side(Symmetric), Servers::Relay)], |_| None);
+}
+
+#[test]
+fn a_code_that_waits_for_a_minute_behind_a_forgetful_nat_is_still_good() {
+    let forgetful = Side { lifetime: Some(Duration::from_secs(30)), ..Kind::Symmetric.into() };
+    let waits = Duration::from_secs(60);
+    let all = [(PortRestricted, Servers::Relay), (FullCone, Servers::Stun)]
+        .map(|(friend, servers)| Scenario { waits, ..Scenario::new(forgetful, friend, servers) });
+    check(&all, |_| None);
+}
+
+#[test]
+fn whoever_is_offline_is_told() {
+    let all = [Scenario::new(Public, Offline, Servers::Relay)];
+    check(&all, |outcome| (outcome.path != Path::None).then_some("how?"));
+}

@@ -1,0 +1,37 @@
+//! A laboratory of networks: two homes behind routers of any kind, an Internet and a server between them, out of
+//! real kernels (network namespaces) and real processes. Needs root on Linux.
+//!
+//! ```text
+//! alice --lan-- a1 [--lan-- a2] --wan-- inet --srv-- server
+//!                                        |
+//! bob   --lan-- b1 [--lan-- b2] --wan----+
+//!
+//! packet model gateway    PURE   what a router does, exactly (nftables cannot do all that RFC 4787 names)
+//! tun router              I/O    a gateway between the two sides of a namespace, as a thread that is there
+//! kind                    PURE   the kinds of access as data, and which path a pair must find
+//! world                   I/O    the machines, cables and routers
+//! relay                   I/O    our own relay in it
+//! attempt                 I/O    one call across it
+//! crowd                   several attempts at a time
+//! ```
+#![allow(dead_code, unused_imports, reason = "the tests and the benchmark each use a part of it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, waits by the clock, and says aloud what it skips"
+)]
+
+pub(crate) mod attempt;
+pub(crate) mod crowd;
+pub(crate) mod gateway;
+pub(crate) mod kind;
+pub(crate) mod model;
+pub(crate) mod packet;
+pub(crate) mod relay;
+pub(crate) mod router;
+mod tun;
+pub(crate) mod world;
