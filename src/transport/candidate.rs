@@ -109,6 +109,13 @@ pub enum ServerProblem {
         /// Its phrase, made harmless.
         reason: String,
     },
+    /// The proxy made no connection to it.
+    Proxy {
+        /// Which proxy, without its login.
+        proxy: String,
+        /// Its words, made harmless.
+        problem: String,
+    },
     /// The allocation was lost; another one is tried for.
     Lost,
 }
@@ -138,6 +145,7 @@ impl ServerFailure {
             (_, ServerProblem::GuestIsThere) => "guest_taken",
             (_, ServerProblem::Certificate { .. }) => "relay_certificate",
             (_, ServerProblem::StaleNonce | ServerProblem::Refused { .. }) => "relay_refused",
+            (_, ServerProblem::Proxy { .. }) => "proxy_failed",
             (_, ServerProblem::Lost) => "relay_lost",
         }
     }
@@ -175,6 +183,9 @@ impl ServerFailure {
                 )
             }
             ServerProblem::StaleNonce | ServerProblem::Refused { .. } => "see the relay's own log".into(),
+            ServerProblem::Proxy { .. } => {
+                "check --proxy (or $https_proxy), and whether the proxy lets that port out".into()
+            }
             ServerProblem::Lost => "nothing to do; a new address is asked for".into(),
         }
     }
@@ -211,6 +222,9 @@ impl fmt::Display for ServerFailure {
                 write!(f, "{server} has another key than its link says")
             }
             ServerProblem::Refused { code, reason } => write!(f, "{server} refused: {code} {reason}"),
+            ServerProblem::Proxy { proxy, problem } => {
+                write!(f, "the proxy {proxy} gave no way to {server}: {problem}")
+            }
             ServerProblem::Lost => write!(f, "{server} lost our address there"),
         }
     }

@@ -109,7 +109,12 @@ async fn prepare(session: &mut Session, code: OfferCode) -> Result<Ringing, Fail
     if session.config.network.relay_only && gathered.candidates.is_empty() {
         return Err(no_address(&session.config, &gathered));
     }
-    let candidates = resolve(&code.offer().items, session.config.network.no_servers).await;
+    let no_servers = session.config.network.no_servers;
+    let mut candidates = resolve(&code.offer().items, no_servers).await;
+    if !no_servers {
+        let others = session.transport.other_ways(&candidates).await;
+        candidates.extend(others);
+    }
     if candidates.is_empty() {
         let message = "This code names no address that can be reached from here.";
         return Err(Failure::new(Exit::NoConnection, "no_address", message, "Ask for a new code."));
