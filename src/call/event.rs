@@ -2,6 +2,7 @@
 //! `--json` share. Serialised as the command line's contract wants it. Knows no screen and no network.
 
 use crate::media::frame::MediaKind;
+use crate::nat::predict::Prediction;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -13,6 +14,8 @@ pub enum CallEvent {
     Code(CodeEvent),
     /// The life of the call moved on.
     State(StateEvent),
+    /// Which path to expect, before a packet is sent to the friend; again when more is known.
+    Prediction(Prediction),
     /// The path that packets take, on connect and at each change.
     Path(PathEvent),
     /// The first remote frame of a kind.
@@ -134,6 +137,18 @@ pub struct StateEvent {
     pub help: Option<String>,
 }
 
+impl StateEvent {
+    /// A step with nothing more to say.
+    pub fn new(state: CallState, name: Option<String>) -> Self {
+        Self { state, name, reason: None, message: None, help: None }
+    }
+}
+
+/// A step with nothing more to say, as an event.
+pub fn state(state: CallState, name: Option<String>) -> CallEvent {
+    CallEvent::State(StateEvent::new(state, name))
+}
+
 /// Where the call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -236,6 +251,8 @@ pub struct StatsEvent {
     pub audio: AudioStats,
     /// What the encoders aim at together.
     pub target_kbps: u32,
+    /// Bytes that went through a relay since the start, both ways.
+    pub relayed_bytes: u64,
     /// Names for a person: codecs in use, ciphers.
     pub codecs: CodecNames,
 }

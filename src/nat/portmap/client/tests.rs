@@ -1,0 +1,1 @@
+//! The mapper against gateways on loopback that are slow, wrong or mad.
