@@ -47,7 +47,11 @@ pub mod interfaces;
 mod knock;
 mod ledger;
 mod line;
+mod mapping;
+mod names;
+mod nat64;
 mod port;
+mod proxy;
 mod refusal;
 mod relay;
 pub mod router;
@@ -87,13 +91,6 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 /// Events that may wait for the session.
 const EVENTS: usize = 256;
 
-/// A Binding indication without attributes (RFC 8489 §5): type 0x0011, no length, the magic cookie, any
-/// transaction.
-const PUNCH: [u8; 20] = [
-    0x00, 0x11, 0, 0, 0x21, 0x12, 0xa4, 0x42, b'p', b'2', b'p', b'c', b'a', b'l', b'l', b'-', b'o', b'p',
-    b'e', b'n',
-];
-
 /// Something the session should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransportEvent {
@@ -126,6 +123,8 @@ pub enum TransportEvent {
         from: SocketAddr,
         /// The ufrag of whoever rings.
         remote: String,
+        /// It came through a relay of ours.
+        relayed: bool,
     },
     /// Too many rang: this agent had to go. Its ports are closed.
     Evicted {
@@ -242,11 +241,17 @@ impl Transport {
         self.hub.burn(agent)
     }
 
-    /// Sends a little to each address from every socket and allocation, so that the NATs and relays on this
-    /// side let in what comes from there (RFC 4787 §5). Nobody needs to understand it: a Binding indication
-    /// (RFC 8489 §2.2).
-    pub fn punch(&self, addresses: &[SocketAddr]) {
-        self.send_everywhere(addresses, &PUNCH);
+    /// What else leads to these addresses: the network's NAT64, where this machine has IPv6 only. Asks DNS.
+    pub async fn other_ways(&self, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+        self.servers.names.translate(addresses).await
+    }
+
+    /// Asks whoever has the credentials `remote` to look for us here: a check by an agent `ufrag`, which needs no
+    /// answer, from every socket and allocation to each address. On its way it opens the NATs and relays of this side
+    /// for what comes back (RFC 4787 §5).
+    pub fn knock(&self, addresses: &[SocketAddr], ufrag: &str, remote: &Credentials) {
+        let asking = knock::knock(servers::random_id(), ufrag, remote);
+        self.send_everywhere(addresses, &asking);
     }
 
     fn send_everywhere(&self, addresses: &[SocketAddr], bytes: &[u8]) {
@@ -255,13 +260,6 @@ impl Transport {
             let family = addresses.iter().filter(|to| to.is_ipv4() == candidate.address.is_ipv4());
             family.for_each(|to| outlet.send(*to, bytes));
         }
-    }
-
-    /// Asks whoever serves the credentials `remote` to look for us here: a ring whose agent is `ufrag`, and which
-    /// needs no answer, from every socket and allocation to each address.
-    pub fn knock(&self, addresses: &[SocketAddr], ufrag: &str, remote: &Credentials) {
-        let asking = knock::knock(servers::random_id(), ufrag, remote);
-        self.send_everywhere(addresses, &asking);
     }
 
     /// Whether NAT mappings are kept open by STUN, as they are from the start. A connected call keeps its own
@@ -343,7 +341,7 @@ pub(crate) fn bind_like_a_call(address: IpAddr) -> std::io::Result<std::net::Udp
 
 /// The addresses of a server's name; a number is its own. Empty when DNS does not answer in time.
 pub(crate) async fn resolve(host: &str, port: u16) -> Vec<SocketAddr> {
-    servers::resolve(host, port).await
+    names::resolve(host, port).await
 }
 
 /// A transaction ID that nobody off the path can guess.

@@ -267,7 +267,8 @@ fn a_relay_that_dies_in_the_call_is_named_at_both_ends() {
 fn a_wrong_secret_is_named_and_the_call_comes_about_without_the_relay() {
     let Some(lab) = Lab::new(&["alice", "bob"]) else { return };
     lab.cable("alice:eth0=198.51.100.1/24", "bob:eth0=198.51.100.2/24");
-    let relay = OwnRelay::start(&Wishes { namespace: Some(lab.namespace("alice")), ..Wishes::at(RELAY, PORTS) });
+    let relay =
+        OwnRelay::start(&Wishes { namespace: Some(lab.namespace("alice")), ..Wishes::at(RELAY, PORTS) });
     let (link, stun) = (relay.link_of("south"), relay.stun());
     let mut alice = start(&lab, "alice", &["offer", "--relay", &link, "--stun", &stun]);
     let code = alice.wait_for_code(SOON);
