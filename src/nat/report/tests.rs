@@ -267,3 +267,39 @@ fn a_carriers_nat_is_told_by_the_router_or_by_the_route() {
         assert_eq!((nat.cgnat, nat.count), (cgnat, count), "{hops:?}");
     }
 }
+
+#[test]
+fn a_relay_that_helped_tells_what_servers_did_not() {
+    use crate::nat::facts::Outside;
+    let plain = |observations: &[(&str, &str)]| Some(findings(observations, FilterTest::default()));
+    let outside = |observations: &[(&str, &str)], filter| {
+        Some(Outside { filter, observations: findings(observations, filter).observations })
+    };
+    let exact =
+        [("1.1.1.1:3478", "9.9.9.9:1"), ("2.2.2.2:3478", "9.9.9.9:2"), ("2.2.2.2:50000", "9.9.9.9:2")];
+    for (v4, helped, mapping, filtering) in [
+        (
+            plain(&SAME),
+            outside(&SAME, STRICT),
+            Mapping::EndpointIndependent,
+            Filtering::AddressAndPortDependent,
+        ),
+        (
+            plain(&SAME[..1]),
+            outside(&SAME, STRICT),
+            Mapping::EndpointIndependent,
+            Filtering::AddressAndPortDependent,
+        ),
+        (
+            plain(&OTHER),
+            outside(&exact, STRICT),
+            Mapping::AddressDependent,
+            Filtering::AddressAndPortDependent,
+        ),
+        (plain(&OTHER), outside(&SAME, FilterTest::default()), Mapping::Dependent, Filtering::Unknown),
+        (plain(&SAME), None, Mapping::EndpointIndependent, Filtering::Unknown),
+    ] {
+        let nat = Facts { v4, outside: helped, ..home() }.nat();
+        assert_eq!((nat.mapping, nat.filtering), (mapping, filtering));
+    }
+}
