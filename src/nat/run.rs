@@ -9,12 +9,13 @@
 
 mod hops;
 mod mapping;
+mod outside;
 mod outward;
 mod relays;
 mod system;
 mod udp;
 
-use super::facts::{Dns, Facts, Hop, Portal, Reach, RelayFinding, TCP_PORTS};
+use super::facts::{Dns, Facts, Hop, Outside, Portal, Reach, RelayFinding, TCP_PORTS};
 use super::portmap::Attempt;
 use super::probe::{Findings, ServerState};
 use crate::code::network::Ports;
@@ -81,6 +82,7 @@ pub async fn run(plan: &Plan, progress: impl Fn(&'static str)) -> std::io::Resul
         progress("testing filters, relays and the router");
         findings
     };
+    let helped = tokio::spawn(examine_outside(plan.clone(), local4, servers.clone()));
     let router = facts.gateway;
     let portmap = examine_portmap(local4, router, &servers);
     let (v4, v6, outwards, relays, portmap, hops) = tokio::join!(
@@ -92,6 +94,7 @@ pub async fn run(plan: &Plan, progress: impl Fn(&'static str)) -> std::io::Resul
         trace(local4, &servers)
     );
     (facts.v4, facts.v6, facts.relays, facts.portmap, facts.hops) = (v4, v6, relays, portmap, hops);
+    facts.outside = helped.await.ok().flatten();
     (facts.tcp, facts.tls, facts.portal) = outwards;
     if plan.long {
         progress("waiting for mappings to be forgotten: this takes five minutes");
@@ -179,6 +182,15 @@ async fn examine_portmap(
     tokio::time::sleep(QUIET).await;
     let server = servers.iter().map(|one| one.address).find(SocketAddr::is_ipv4);
     mapping::examine(local, gateway, server).await
+}
+
+/// Filtering as a relay sees it.
+async fn examine_outside(plan: Plan, local: Option<IpAddr>, servers: Vec<Target>) -> Option<Outside> {
+    let local = local.filter(IpAddr::is_ipv4)?;
+    tokio::time::sleep(QUIET).await;
+    let servers: Vec<SocketAddr> =
+        servers.iter().map(|one| one.address).filter(SocketAddr::is_ipv4).collect();
+    outside::examine(local, &servers, &plan.network.relays, plan.unix).await
 }
 
 /// The first routers; nobody asks where no address is translated.

@@ -169,7 +169,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_head_without_end_is_not_read_for_ever() {
-        let mut endless: &[u8] = &[b'x'; LONGEST_HEAD * 2];
+        let endless = vec![b'x'; LONGEST_HEAD * 2];
+        let mut endless = endless.as_slice();
         assert!(matches!(read_answer(&mut endless).await, Err(ProxyRefusal::Garbage)));
     }
 }
