@@ -14,6 +14,7 @@
 
 pub mod classify;
 pub mod facts;
+pub mod glance;
 pub mod meet;
 pub mod portmap;
 pub mod predict;

@@ -47,7 +47,11 @@ pub mod interfaces;
 mod knock;
 mod ledger;
 mod line;
+mod mapping;
+mod names;
+mod nat64;
 mod port;
+mod proxy;
 mod refusal;
 mod relay;
 pub mod router;
@@ -119,6 +123,8 @@ pub enum TransportEvent {
         from: SocketAddr,
         /// The ufrag of whoever rings.
         remote: String,
+        /// It came through a relay of ours.
+        relayed: bool,
     },
     /// Too many rang: this agent had to go. Its ports are closed.
     Evicted {
@@ -235,6 +241,11 @@ impl Transport {
         self.hub.burn(agent)
     }
 
+    /// What else leads to these addresses: the network's NAT64, where this machine has IPv6 only. Asks DNS.
+    pub async fn other_ways(&self, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+        self.servers.names.translate(addresses).await
+    }
+
     /// Asks whoever has the credentials `remote` to look for us here: a check by an agent `ufrag`, which needs no
     /// answer, from every socket and allocation to each address. On its way it opens the NATs and relays of this side
     /// for what comes back (RFC 4787 §5).
@@ -330,7 +341,7 @@ pub(crate) fn bind_like_a_call(address: IpAddr) -> std::io::Result<std::net::Udp
 
 /// The addresses of a server's name; a number is its own. Empty when DNS does not answer in time.
 pub(crate) async fn resolve(host: &str, port: u16) -> Vec<SocketAddr> {
-    servers::resolve(host, port).await
+    names::resolve(host, port).await
 }
 
 /// A transaction ID that nobody off the path can guess.

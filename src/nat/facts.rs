@@ -1,7 +1,7 @@
 //! Everything a diagnosis has measured, as plain values, and what follows from it. Only values: how each came about is
 //! `run`'s, how it is said is `report`'s.
 
-use super::classify::{self, Arrival};
+use super::classify::{self, Arrival, FilterTest, Observation};
 use super::portmap::Attempt;
 use super::probe::Findings;
 use super::probe::lifetime::Lifetime;
@@ -122,6 +122,15 @@ impl RelayFinding {
     }
 }
 
+/// What a relay has shown that served as a helper outside.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outside {
+    /// Filtering.
+    pub filter: FilterTest,
+    /// How servers and the relayed address saw one socket.
+    pub observations: Vec<Observation>,
+}
+
 /// A router on the way out, by its distance; `None` where nobody answered.
 pub type Hop = Option<Ipv4Addr>;
 
@@ -146,6 +155,8 @@ pub struct Facts {
     pub tls: Reach,
     /// A page that should be empty.
     pub portal: Portal,
+    /// What a relay has shown of the NAT, for want of better servers.
+    pub outside: Option<Outside>,
     /// The relays.
     pub relays: Vec<RelayFinding>,
     /// Port mapping.
@@ -232,8 +243,9 @@ impl Facts {
     pub fn nat(&self) -> Nat {
         let Some(v4) = self.v4.as_ref() else { return Nat::default() };
         let local: Vec<IpAddr> = self.interfaces.iter().map(|one| one.address).collect();
-        let mapping = classify::mapping(&local, &v4.observations);
-        let filtering = classify::filtering(v4.filter);
+        let mapping = self.best_mapping(&local, v4);
+        let filter = self.best_filter(v4.filter);
+        let filtering = classify::filtering(filter);
         let present = v4.mapped().map(|mapped| !local.contains(&mapped.ip()));
         let told = self.portmap.iter().find_map(Attempt::external);
         let (cgnat, count) = match present {
@@ -246,11 +258,33 @@ impl Facts {
             count,
             mapping,
             filtering: filtering.unwrap_or_default(),
-            lets_other_ports_in: v4.filter.other_port == Arrival::Came,
+            lets_other_ports_in: filter.other_port == Arrival::Came,
             ports: if present == Some(false) { Ports::Preserved } else { classify::ports(&v4.samples) },
             hairpin: v4.hairpin,
             lifetime: self.lifetime.and_then(|lifetime| lifetime.alive),
             cgnat,
+        }
+    }
+
+    /// A relay helps where servers do not tell.
+    fn best_mapping(&self, local: &[IpAddr], v4: &Findings) -> Mapping {
+        let seen = self.outside.as_ref().map(|outside| classify::mapping(local, &outside.observations));
+        match (classify::mapping(local, &v4.observations), seen) {
+            (Mapping::Unknown, Some(seen)) => seen,
+            (
+                Mapping::Dependent,
+                Some(exact @ (Mapping::AddressDependent | Mapping::AddressAndPortDependent)),
+            ) => exact,
+            (known, _) => known,
+        }
+    }
+
+    fn best_filter(&self, filter: FilterTest) -> FilterTest {
+        let helped = self.outside.as_ref().map(|outside| outside.filter).unwrap_or_default();
+        let or = |told, helped| if told == Arrival::Untested { helped } else { told };
+        FilterTest {
+            other_address: or(filter.other_address, helped.other_address),
+            other_port: or(filter.other_port, helped.other_port),
         }
     }
 

@@ -138,16 +138,26 @@ fn direct(ours: NetworkSummary, theirs: NetworkSummary) -> Direct {
         }
         (Some(true), Some(false)) => one_hard("this", "the friend's", theirs),
         (Some(false), Some(true)) => one_hard("the friend's", "this", ours),
+        (Some(true), None) => hard_and_unknown("This", "the friend's"),
+        (None, Some(true)) => hard_and_unknown("The friend's", "this"),
         (own, friend) => {
             let whose = match (own, friend) {
-                (None, None) => "how either network deals out ports",
-                (None, _) => "how this network deals out ports",
-                _ => "how the friend's network deals out ports",
+                (None, None) => "either network deals out ports",
+                (None, _) => "this network deals out ports",
+                _ => "the friend's network deals out ports",
             };
-            let why = format!("Nobody has measured {whose}.");
+            let why = format!("Nobody has measured how {whose}.");
             Direct { verdict: Likelihood::Unknown, sure: false, why }
         }
     }
+}
+
+/// One end is hard, of the other nothing is known: as most do, it will let in only exact answers.
+fn hard_and_unknown(hard: &str, other: &str) -> Direct {
+    let why = format!(
+        "{hard} network shows every friend another port (symmetric NAT), and {other} one was not measured."
+    );
+    Direct { verdict: Likelihood::No, sure: false, why }
 }
 
 /// Exactly one end is hard: the other one's filter decides.

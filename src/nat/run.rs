@@ -7,17 +7,20 @@
 //! ```
 //! Decides nothing about what it means.
 
+mod hops;
 mod mapping;
+mod outside;
 mod outward;
 mod relays;
 mod system;
 mod udp;
 
-use super::facts::{Dns, Facts, Portal, Reach, RelayFinding, TCP_PORTS};
+use super::facts::{Dns, Facts, Hop, Outside, Portal, Reach, RelayFinding, TCP_PORTS};
 use super::portmap::Attempt;
 use super::probe::{Findings, ServerState};
 use crate::code::network::Ports;
 use crate::config::NetworkConfig;
+use crate::transport::interfaces::system::gateway;
 use crate::transport::interfaces::{self, Interface, Usable};
 use crate::transport::{list_interfaces, resolve};
 use outward::Target;
@@ -63,7 +66,7 @@ pub async fn run(plan: &Plan, progress: impl Fn(&'static str)) -> std::io::Resul
     progress("looking at this machine's network");
     let interfaces = list_interfaces().await?;
     let usable = interfaces::usable(&interfaces, &plan.network.bind);
-    let mut facts = Facts { gateway: system::gateway(), interfaces, ..Facts::default() };
+    let mut facts = Facts { gateway: gateway(), interfaces, ..Facts::default() };
     facts.mtu = facts.route().and_then(|route| system::mtu(&route.name));
     progress("looking up names");
     let servers = look_up(plan, &mut facts.dns).await;
@@ -79,11 +82,19 @@ pub async fn run(plan: &Plan, progress: impl Fn(&'static str)) -> std::io::Resul
         progress("testing filters, relays and the router");
         findings
     };
+    let helped = tokio::spawn(examine_outside(plan.clone(), local4, servers.clone()));
     let router = facts.gateway;
     let portmap = examine_portmap(local4, router, &servers);
-    let (v4, v6, outwards, relays, portmap) =
-        tokio::join!(discovery4, discover(local6, &servers), outwards, relays, portmap);
-    (facts.v4, facts.v6, facts.relays, facts.portmap) = (v4, v6, relays, portmap);
+    let (v4, v6, outwards, relays, portmap, hops) = tokio::join!(
+        discovery4,
+        discover(local6, &servers),
+        outwards,
+        relays,
+        portmap,
+        trace(local4, &servers)
+    );
+    (facts.v4, facts.v6, facts.relays, facts.portmap, facts.hops) = (v4, v6, relays, portmap, hops);
+    facts.outside = helped.await.ok().flatten();
     (facts.tcp, facts.tls, facts.portal) = outwards;
     if plan.long {
         progress("waiting for mappings to be forgotten: this takes five minutes");
@@ -171,6 +182,26 @@ async fn examine_portmap(
     tokio::time::sleep(QUIET).await;
     let server = servers.iter().map(|one| one.address).find(SocketAddr::is_ipv4);
     mapping::examine(local, gateway, server).await
+}
+
+/// Filtering as a relay sees it.
+async fn examine_outside(plan: Plan, local: Option<IpAddr>, servers: Vec<Target>) -> Option<Outside> {
+    let local = local.filter(IpAddr::is_ipv4)?;
+    tokio::time::sleep(QUIET).await;
+    let servers: Vec<SocketAddr> =
+        servers.iter().map(|one| one.address).filter(SocketAddr::is_ipv4).collect();
+    outside::examine(local, &servers, &plan.network.relays, plan.unix).await
+}
+
+/// The first routers; nobody asks where no address is translated.
+async fn trace(local: Option<IpAddr>, servers: &[Target]) -> Vec<Hop> {
+    let private = local.is_some_and(|local| local.is_ipv4() && !interfaces::is_public(local));
+    let server = servers.iter().map(|one| one.address).find(SocketAddr::is_ipv4);
+    let Some(server) = server.filter(|server| private && !server.ip().is_loopback()) else {
+        return Vec::new();
+    };
+    tokio::time::sleep(QUIET).await;
+    hops::trace(server).await
 }
 
 type Outwards = ([Reach; TCP_PORTS.len()], Reach, Portal);

@@ -9,7 +9,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
@@ -20,11 +20,13 @@ use super::hub::{Hub, Outlet};
 use super::interfaces::system::source_towards;
 use super::line::{Allocation, Line};
 use super::router::LinkId;
-use super::servers::{Servers, random_id, resolve};
+use super::servers::{Servers, random_id};
 use super::stream::{ConnectError, Target, connect};
 use super::turn::{Extras, Framing, INSUFFICIENT_CAPACITY, Login, TurnClient, TurnError, TurnEvent};
 use super::ways::{RelayServer, Trust, Way};
+use crate::call::channel::clean;
 use crate::call::event::{PathKind, Protocol};
+use crate::config::proxy::ProxyLink;
 
 /// After a failure the relay is left alone for so long, then twice as long, …
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -32,6 +34,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// A relay that refused over one transport may have said yes over another: so long its answer is waited for.
 const SECOND_OPINION: Duration = Duration::from_secs(1);
+
+/// An address that nobody here knows.
+const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+/// As much as is told of what a proxy said.
+const MAX_WORDS: usize = 120;
 
 /// What one relay's keeper needs.
 #[derive(Debug, Clone)]
@@ -135,12 +142,16 @@ impl Keeper {
 
     /// All ways, each a little after the one before; the first that allocates wins.
     async fn establish(&self) -> Result<Success, ServerProblem> {
-        let addresses = resolve(&self.relay.host, 0).await;
-        if addresses.is_empty() {
+        let addresses = self.servers.names.resolve(&self.relay.host, 0).await;
+        let mut reachable = self.reachable(&addresses);
+        if addresses.is_empty() && self.proxy().is_some() {
+            // Only the proxy may know the name.
+            reachable.push(UNKNOWN);
+        } else if addresses.is_empty() {
             return Err(ServerProblem::Unresolved);
         }
         let mut attempts = JoinSet::new();
-        for (wait, server, way) in self.relay.attempts(&self.reachable(&addresses)) {
+        for (wait, server, way) in self.relay.attempts(&reachable) {
             let this = self.clone();
             attempts.spawn(async move {
                 tokio::time::sleep(wait).await;
@@ -179,7 +190,7 @@ impl Keeper {
     async fn attempt(&self, server: SocketAddr, way: Way) -> Result<Success, Option<ServerProblem>> {
         let mut server = server;
         for redirected in [false, true] {
-            match self.attempt_at(server, way).await {
+            match self.attempt_at(server, way, redirected).await {
                 Ok(success) => return Ok(success),
                 Err(Failure::Redirected(other)) if !redirected => server = other,
                 Err(Failure::Redirected(_) | Failure::Silent) => return Err(None),
@@ -189,10 +200,11 @@ impl Keeper {
         Err(None)
     }
 
-    async fn attempt_at(&self, server: SocketAddr, way: Way) -> Result<Success, Failure> {
+    async fn attempt_at(&self, server: SocketAddr, way: Way, redirected: bool) -> Result<Success, Failure> {
         let protocol = way.protocol;
         let mut from = source_towards(server);
         let line = match protocol {
+            Protocol::Udp if server.ip() == UNKNOWN => return Err(Failure::Silent),
             Protocol::Udp => {
                 let socket = self.host_towards(server).ok_or(Failure::Silent)?;
                 from = Some(socket.candidate().address.ip());
@@ -203,8 +215,10 @@ impl Keeper {
                 let bound = bound.map(|host| host.candidate().address.ip());
                 from = bound.or(from);
                 let host = self.relay.host.clone();
-                let target = Target { server, host, protocol, trust: way.trust, from: bound };
-                let stream = connect(&target).await.map_err(|error| unconnected(&error, way.trust))?;
+                let proxy = self.proxy();
+                let place = if redirected { server.ip().to_string() } else { host.clone() };
+                let target = Target { server, place, proxy, host, protocol, trust: way.trust, from: bound };
+                let stream = connect(&target).await.map_err(|error| unconnected(&error, &target))?;
                 Line::over_stream(Arc::clone(&self.hub), self.client(Framing::Stream), stream)
             }
         };
@@ -242,6 +256,11 @@ impl Keeper {
         family.find(|host| Some(host.candidate().address.ip()) == source).or(first).cloned()
     }
 
+    /// Who connects to the relay over TCP and TLS, if not this machine.
+    fn proxy(&self) -> Option<Arc<ProxyLink>> {
+        self.servers.proxy().filter(|proxy| proxy.serves(&self.relay.host))
+    }
+
     fn is_guest(&self) -> bool {
         self.relay.hosts.is_some()
     }
@@ -262,12 +281,16 @@ impl Keeper {
     }
 }
 
-fn unconnected(error: &ConnectError, trust: Trust) -> Failure {
+fn unconnected(error: &ConnectError, target: &Target) -> Failure {
     match error {
         ConnectError::Silent => Failure::Silent,
         ConnectError::Certificate(key) => {
             let pin = URL_SAFE_NO_PAD.encode(key);
-            Failure::Refused(ServerProblem::Certificate { pin, pinned: trust != Trust::Roots })
+            Failure::Refused(ServerProblem::Certificate { pin, pinned: target.trust != Trust::Roots })
+        }
+        ConnectError::Proxy(problem) => {
+            let proxy = target.proxy.as_ref().map(ToString::to_string).unwrap_or_default();
+            Failure::Refused(ServerProblem::Proxy { proxy, problem: clean(problem, MAX_WORDS) })
         }
     }
 }

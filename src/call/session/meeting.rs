@@ -102,7 +102,7 @@ impl Meeting {
 
     /// Takes what the transport tells; `true` when it was about this.
     pub(super) fn heard(&mut self, transport: &Transport, event: &TransportEvent) -> bool {
-        let TransportEvent::Ring { offer, agent, from, remote } = event else { return false };
+        let TransportEvent::Ring { offer, agent, from, remote, .. } = event else { return false };
         if *offer != self.served {
             return false;
         }

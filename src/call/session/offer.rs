@@ -12,10 +12,10 @@ use crate::call::{Call, Input, state};
 use crate::code::expiry::Expiry;
 use crate::code::facts::{Fingerprint, Offer, Secret};
 use crate::code::keys::CallKeys;
-use crate::code::network::NetworkSummary;
 use crate::code::{OfferCode, ReplyCode, paste};
 use crate::config::{CallConfig, VideoChoice};
 use crate::error::{Exit, Failure};
+use crate::nat::glance::{self, Waited};
 use crate::transport::{AgentId, GATHER_DEADLINE, Gathered, LocalCandidate, OfferId, TransportEvent};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -159,7 +159,7 @@ fn prepare(session: &Session, gathered: &Gathered) -> Result<Waiting, Failure> {
         fingerprint,
         secret: Secret(random()),
         expiry: Expiry::at(unix_seconds() + CODE_LIFETIME.as_secs()),
-        network: NetworkSummary::default(),
+        network: glance::ours(gathered, &session.config.network, Waited::Long).network,
         wants_video: session.config.media.video != VideoChoice::None,
         open_relay: told.open_relay,
         items: told.items,
@@ -268,12 +268,12 @@ async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> R
 /// Takes a transport event; says why the code is dead, when it is.
 async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEvent) -> Option<&'static str> {
     match event {
-        TransportEvent::Ring { agent, from, .. } => {
+        TransportEvent::Ring { agent, from, relayed, .. } => {
             if let Some(attached) = session.transport.attach(agent) {
                 let terms = waiting.terms.clone();
                 let mut hold = waiting.head_start.left(session.now(), RELAY_HOLD);
-                // A guest at our own relay has given direct paths their head start, or has none.
-                if waiting.relays.alive.iter().any(|relay| relay.address.ip() == from.ip()) {
+                // Who rings first from the relay itself has given direct paths their head start, or has none.
+                if relayed && waiting.relays.alive.iter().any(|relay| relay.address.ip() == from.ip()) {
                     hold = Duration::ZERO;
                 }
                 let meeting = async move { (agent, meet(terms, attached, Vec::new(), hold, || ()).await) };

@@ -81,9 +81,15 @@ fn who_reaches_whom() {
 
 #[test]
 fn what_nobody_measured_is_never_sure() {
-    for other in ["public", "port-restricted", "symmetric", "unknown", "dependent"] {
+    for (other, path) in [
+        ("public", Path::Direct),
+        ("port-restricted", Path::Direct),
+        ("unknown", Path::Direct),
+        ("symmetric", Path::Relay),
+        ("dependent", Path::Relay),
+    ] {
         let found = predict(&meeting(kind("unknown"), kind(other)));
-        assert_eq!((found.path, found.sure), (Path::Direct, false), "{other}: {found:?}");
+        assert_eq!((found.path, found.sure), (path, false), "{other}: {found:?}");
     }
     let nothing = predict(&Meeting::default());
     assert_eq!((nothing.path, nothing.sure), (Path::Direct, false));

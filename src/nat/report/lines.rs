@@ -205,7 +205,7 @@ fn mapping(nat: &Nat) -> Line {
 
 fn filtering(nat: &Nat) -> Line {
     let why = "RFC 5780 §4.4, from a fresh socket: do packets come in that a server sends from another address, or \
-               another port, than the one that was asked?";
+               another port, than the one that was asked? Or that a relay sends, which nobody wrote to?";
     let nobody = if nat.present == Some(false) { " (no firewall)" } else { "" };
     let (level, text) = match nat.filtering {
         Filtering::EndpointIndependent => {
@@ -228,7 +228,9 @@ fn filtering(nat: &Nat) -> Line {
         ),
         Filtering::Unknown => (
             Level::Note,
-            "unknown, taken for the strictest: no server that can answer from elsewhere (RFC 5780) was reached".to_owned(),
+            "unknown, taken for the strictest: neither a server that can answer from elsewhere (RFC 5780) nor a relay \
+             was reached"
+                .to_owned(),
         ),
     };
     Line::new("filtering", level, text, why)

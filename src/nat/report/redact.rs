@@ -36,6 +36,9 @@ fn one_word(word: &str, known: &[(String, String)]) -> String {
     if core.is_empty() {
         return word.to_owned();
     }
+    if core.starts_with("pin=") {
+        return word.replacen(core, "pin=[pin]", 1);
+    }
     let host = host_of(core);
     if let Some((name, label)) = known.iter().find(|(name, _)| name == core || name == host) {
         return word.replacen(name.as_str(), label, 1);

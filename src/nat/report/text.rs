@@ -1,11 +1,8 @@
 //! The report for a person: 80 columns, colour only as an addition.
 
 use super::{Report, Verdict};
-use crate::report::{Level, Line};
-use std::fmt::Write as _;
+use crate::report::{Level, Line, wrapped};
 
-/// What every terminal has.
-const WIDTH: usize = 80;
 /// Level and area before each line's text.
 const INDENT: usize = 17;
 
@@ -69,43 +66,4 @@ fn one(line: &Line, style: Style) -> String {
         text += &wrapped(&line.why, INDENT + 2, "");
     }
     text
-}
-
-/// Words in lines of at most [`WIDTH`] columns; `label` stands before the first, the others are indented.
-fn wrapped(text: &str, indent: usize, label: &str) -> String {
-    let mut out = format!("{label:<indent$}");
-    let mut column = out.chars().count();
-    let mut empty = true;
-    for word in text.split_whitespace() {
-        let length = visible(word);
-        if !empty && column + 1 + length > WIDTH {
-            let _ = write!(out, "\n{:indent$}", "");
-            column = indent;
-            empty = true;
-        }
-        if !empty {
-            out.push(' ');
-            column += 1;
-        }
-        out += word;
-        column += length;
-        empty = false;
-    }
-    out.push('\n');
-    out
-}
-
-/// Columns that a word takes; the colours around a headline take none.
-fn visible(word: &str) -> usize {
-    let mut inside = false;
-    let mut count = 0;
-    for c in word.chars() {
-        match c {
-            '\x1b' => inside = true,
-            'm' if inside => inside = false,
-            _ if inside => {}
-            _ => count += 1,
-        }
-    }
-    count
 }
