@@ -21,11 +21,12 @@ pub mod stats;
 pub mod steps;
 pub mod verify;
 
+pub use event::state;
 pub use steps::{Effect, Input, LifeConfig, Role};
 
 use channel::{DescriptionKind, Talk, clean};
 use ending::Ending;
-use event::{CallEvent, CallState, Command, Notice, Side, StateEvent};
+use event::{CallEvent, CallState, Command, Side, StateEvent};
 use silence::Silence;
 use std::time::Duration;
 use verify::{SafetyWords, Verification};
@@ -89,6 +90,16 @@ impl Call {
     /// Whether media flows, or did until the path broke.
     pub fn is_connected(&self) -> bool {
         matches!(self.phase, Phase::Talking { .. })
+    }
+
+    /// Whether nothing comes from the friend.
+    pub fn is_silent(&self) -> bool {
+        self.silence.is_some()
+    }
+
+    /// The nonces behind the safety words, the offerer's first, once both are known: a secret of the two ends.
+    pub fn nonces(&self) -> Option<&[[u8; 32]; 2]> {
+        self.words.nonces()
     }
 
     /// Whether anybody may still authenticate.
@@ -171,7 +182,7 @@ impl Call {
                 vec![Effect::Emit(CallEvent::Chat { from: Side::Remote, text })]
             }
             // Which path it is: the session's business; chat before the call: nobody's.
-            Talk::Seen { .. } | Talk::Chat { .. } => Vec::new(),
+            Talk::Seen { .. } | Talk::Candidates { .. } | Talk::Chat { .. } => Vec::new(),
             Talk::Hangup => self.end(Ending::RemoteHungUp { connected: self.is_connected() }),
         }
     }
@@ -261,8 +272,8 @@ impl Call {
             return Vec::new();
         }
         let message = silence::words(self.remote_name.as_deref(), self.config.reconnect);
-        let event = StateEvent { message: Some(message), ..blank(CallState::Reconnecting, None) };
-        vec![Effect::Emit(CallEvent::State(event))]
+        let event = StateEvent { message: Some(message), ..StateEvent::new(CallState::Reconnecting, None) };
+        vec![Effect::Emit(CallEvent::State(event)), Effect::Seek]
     }
 
     fn path_up(&mut self) -> Vec<Effect> {
@@ -291,7 +302,7 @@ impl Call {
                 self.devices(Effect::Video(on))
             }
             Command::Say(text) => self.say(&text),
-            Command::Send(_) => vec![notice(
+            Command::Send(_) => vec![Effect::warning(
                 "not_available",
                 "This version cannot send files.",
                 "Share the file another way for now.",
@@ -323,7 +334,8 @@ impl Call {
             return Vec::new();
         }
         if !self.is_connected() {
-            return vec![notice("not_connected", "There is nobody to talk to yet.", "Wait for `connected`.")];
+            let message = "There is nobody to talk to yet.";
+            return vec![Effect::warning("not_connected", message, "Wait for `connected`.")];
         }
         vec![
             Effect::Send(Talk::Chat { text: text.clone() }),
@@ -379,19 +391,6 @@ impl Call {
         let told = (!self.is_ringing()).then_some(Effect::Send(talk));
         told.into_iter().chain(self.end(ending)).collect()
     }
-}
-
-/// A state event without an ending.
-pub fn state(state: CallState, name: Option<String>) -> CallEvent {
-    CallEvent::State(blank(state, name))
-}
-
-fn blank(state: CallState, name: Option<String>) -> StateEvent {
-    StateEvent { state, name, reason: None, message: None, help: None }
-}
-
-fn notice(code: &'static str, message: &str, help: &str) -> Effect {
-    Effect::Emit(CallEvent::Warning(Notice { code, message: message.into(), help: help.into() }))
 }
 
 #[cfg(test)]

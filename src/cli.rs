@@ -234,6 +234,13 @@ pub struct NetworkArgs {
     /// Use only this local address (repeat)
     #[arg(long, value_name = "ADDR", env = "P2PCALL_BIND", value_delimiter = ',')]
     pub bind: Vec<IpAddr>,
+    /// Don't ask the router for a port (PCP, NAT-PMP, UPnP)
+    #[arg(long, env = "P2PCALL_NO_PORTMAP", value_parser = FalseyValueParser::new())]
+    pub no_portmap: bool,
+    /// Reach relays over TCP and TLS by this proxy, http://HOST:PORT or socks5://HOST:PORT, with
+    /// USER:PASSWORD@ if it wants them [default: $https_proxy or $ALL_PROXY, but for $no_proxy]
+    #[arg(long, value_name = "URL", env = "P2PCALL_PROXY", hide_env_values = true)]
+    pub proxy: Option<String>,
 }
 
 /// Options that offer, answer and demo share.

@@ -44,20 +44,29 @@ mod host;
 mod hub;
 mod inbox;
 pub mod interfaces;
+mod knock;
 mod ledger;
 mod line;
+mod mapping;
+mod names;
+mod nat64;
 mod port;
+mod proxy;
 mod refusal;
 mod relay;
 pub mod router;
 mod servers;
 mod stream;
 pub mod turn;
+mod ways;
 
 pub use candidate::{LocalCandidate, RelayPath, ServerFailure, ServerName, ServerProblem};
 pub use ledger::Gathered;
 pub use port::{Agent, Port};
 pub use router::{AgentId, Credentials, Dropped, LinkId, OfferId};
+#[cfg(test)]
+pub(crate) use ways::relays as relays_of;
+pub use ways::{GuestAccess, RelayServer, Way};
 
 use crate::config::NetworkConfig;
 use std::net::{IpAddr, SocketAddr};
@@ -82,13 +91,6 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 /// Events that may wait for the session.
 const EVENTS: usize = 256;
 
-/// A Binding indication without attributes (RFC 8489 §5): type 0x0011, no length, the magic cookie, any
-/// transaction.
-const PUNCH: [u8; 20] = [
-    0x00, 0x11, 0, 0, 0x21, 0x12, 0xa4, 0x42, b'p', b'2', b'p', b'c', b'a', b'l', b'l', b'-', b'o', b'p',
-    b'e', b'n',
-];
-
 /// Something the session should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransportEvent {
@@ -110,13 +112,6 @@ pub enum TransportEvent {
         /// Those that are gone.
         gone: Vec<IpAddr>,
     },
-    /// A relay took up our doorbell, or let go of it.
-    Doorbell {
-        /// Index into the configured relays.
-        relay: usize,
-        /// Whether it rings.
-        on: bool,
-    },
     /// Somebody who knows the code wants in: [`Transport::attach`] makes an agent of it, doing nothing leaves
     /// it waiting.
     Ring {
@@ -126,6 +121,10 @@ pub enum TransportEvent {
         agent: AgentId,
         /// Where the first datagram came from (as the relay says, of relayed ones).
         from: SocketAddr,
+        /// The ufrag of whoever rings.
+        remote: String,
+        /// It came through a relay of ours.
+        relayed: bool,
     },
     /// Too many rang: this agent had to go. Its ports are closed.
     Evicted {
@@ -242,14 +241,24 @@ impl Transport {
         self.hub.burn(agent)
     }
 
-    /// Sends a little to each address from every socket and allocation, so that the NATs and relays on this
-    /// side let in what comes from there (RFC 4787 §5). Nobody needs to understand it: a Binding indication
-    /// (RFC 8489 §2.2).
-    pub fn punch(&self, addresses: &[SocketAddr]) {
+    /// What else leads to these addresses: the network's NAT64, where this machine has IPv6 only. Asks DNS.
+    pub async fn other_ways(&self, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+        self.servers.names.translate(addresses).await
+    }
+
+    /// Asks whoever has the credentials `remote` to look for us here: a check by an agent `ufrag`, which needs no
+    /// answer, from every socket and allocation to each address. On its way it opens the NATs and relays of this side
+    /// for what comes back (RFC 4787 §5).
+    pub fn knock(&self, addresses: &[SocketAddr], ufrag: &str, remote: &Credentials) {
+        let asking = knock::knock(servers::random_id(), ufrag, remote);
+        self.send_everywhere(addresses, &asking);
+    }
+
+    fn send_everywhere(&self, addresses: &[SocketAddr], bytes: &[u8]) {
         for (link, candidate) in self.hub.links() {
             let Some(outlet) = self.hub.outlet(link) else { continue };
             let family = addresses.iter().filter(|to| to.is_ipv4() == candidate.address.is_ipv4());
-            family.for_each(|to| outlet.send(*to, &PUNCH));
+            family.for_each(|to| outlet.send(*to, bytes));
         }
     }
 
@@ -259,10 +268,38 @@ impl Transport {
         self.servers.keep_alive(Instant::now(), on);
     }
 
-    /// What all relays are told beside the standard, now and with every later allocation; those of our own
-    /// kind answer with [`TransportEvent::Doorbell`].
-    pub fn set_extras(&self, extras: &turn::Extras) {
-        self.servers.set_extras(extras);
+    /// Uses a friend's relay as a guest, beside the configured ones.
+    pub fn visit(&self, access: &GuestAccess) {
+        // The configured ones come first, in their order.
+        self.servers.start();
+        self.servers.add_relay(RelayServer::guest(access));
+    }
+
+    /// The relay behind a relayed candidate ([`RelayPath::link`]).
+    pub fn relay(&self, link: usize) -> Option<Arc<RelayServer>> {
+        self.servers.relay(link)
+    }
+
+    /// What all our relays are asked for with every allocation; what they take of it is in
+    /// [`RelayPath::taken`]. Our own relay gives whoever asks with the same doorbell the same address again.
+    pub fn set_probe(&self, probe: turn::Extras) {
+        self.servers.set_probe(probe);
+    }
+
+    /// What all our relays are told instead of the probe, now and after every later allocation. Waits until
+    /// those that gave an address have answered, and says whether they did in this time.
+    pub async fn set_extras(&self, extras: &turn::Extras, deadline: Duration) -> bool {
+        self.servers.set_extras(extras, deadline).await
+    }
+
+    /// Where the friend's relays are: what is exchanged with them is relayed, too.
+    pub fn set_remote_relays(&self, relays: Vec<SocketAddr>) {
+        self.hub.set_remote_relays(relays);
+    }
+
+    /// Bytes of datagrams that went through a relay so far, at this end or the friend's, both ways.
+    pub fn relayed(&self) -> u64 {
+        self.hub.relayed()
     }
 
     /// What was dropped so far, and why.
@@ -304,7 +341,7 @@ pub(crate) fn bind_like_a_call(address: IpAddr) -> std::io::Result<std::net::Udp
 
 /// The addresses of a server's name; a number is its own. Empty when DNS does not answer in time.
 pub(crate) async fn resolve(host: &str, port: u16) -> Vec<SocketAddr> {
-    servers::resolve(host, port).await
+    names::resolve(host, port).await
 }
 
 /// A transaction ID that nobody off the path can guess.

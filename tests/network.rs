@@ -13,6 +13,9 @@
 mod lasting;
 mod support;
 
+#[path = "network/own_relay.rs"]
+mod own_relay;
+
 use std::net::IpAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -321,7 +324,7 @@ fn two_symmetric_nats_without_a_relay_end_with_what_would_help() {
     let mut ends = Ends::answer(&lab, alice, code, &["--stun", &stun, "--timeout", "7"]);
     ends.carry_the_reply("two symmetric NATs");
     let ended = ends.bob.wait_for_state("ended", SOON);
-    assert!(ended["help"].as_str().expect("words").contains("relay on both sides"), "{ended}");
+    assert!(ended["help"].as_str().expect("words").contains("use a relay"), "{ended}");
     assert_eq!(ends.bob.exit(SOON), 3);
 }
 

@@ -142,6 +142,7 @@ fn stats() -> CallEvent {
             buffer_ms: 38,
         },
         target_kbps: 600,
+        relayed_bytes: 0,
         codecs: CodecNames {
             audio: Some("Opus".to_owned()),
             video_sent: Some("H.264".to_owned()),

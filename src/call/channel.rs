@@ -38,6 +38,11 @@ pub enum Talk {
         #[serde(default)]
         candidates: Vec<Candidate>,
     },
+    /// The sender's candidates as they are by now.
+    Candidates {
+        /// All of them.
+        candidates: Vec<Candidate>,
+    },
     /// The address that the sender's packets of the chosen path come from, as it sees them.
     Seen {
         /// Where the receiver's packets seem to come from.
@@ -143,6 +148,10 @@ impl Message {
                 candidates.truncate(MAX_CANDIDATES);
                 Talk::Hello { name: clean(&name, MAX_NAME), candidates }
             }
+            Talk::Candidates { mut candidates } => {
+                candidates.truncate(MAX_CANDIDATES);
+                Talk::Candidates { candidates }
+            }
             Talk::Chat { text } => Talk::Chat { text: clean(&text, MAX_CHAT) },
             other => other,
         }))
@@ -186,6 +195,7 @@ mod tests {
                 name: "Alice".into(),
                 candidates: vec![Candidate { kind: PathKind::Host, address: ([192, 0, 2, 1], 5_000).into() }],
             },
+            Talk::Candidates { candidates: Vec::new() },
             Talk::Seen { address: ([192, 0, 2, 1], 5_000).into() },
             Talk::SasCommit { digest: [7; 32] },
             Talk::SasNonce { nonce: [8; 32] },

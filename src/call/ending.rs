@@ -75,7 +75,9 @@ impl Ending {
     /// What the other end was told with it.
     pub fn last_word(&self) -> Option<Talk> {
         match self {
-            Self::HungUp { .. } | Self::DurationOver | Self::NoConsent => Some(Talk::Hangup),
+            Self::HungUp { .. } | Self::DurationOver | Self::NoConsent | Self::Broken(_) => {
+                Some(Talk::Hangup)
+            }
             Self::WeRefused => Some(Talk::Refused),
             _ => None,
         }
@@ -113,11 +115,11 @@ impl Ending {
             ),
             Self::NoPath { reply_shown: false } => (
                 "No path to your friend was found.",
-                "Ask whether `p2pcall offer` is still running there with this very code, or use a relay on both sides: see --relay.",
+                "Ask whether `p2pcall offer` is still running there with this very code, or use a relay: one of p2pcall's own at the one who makes the call is enough, see --relay.",
             ),
             Self::NoPath { reply_shown: true } => (
                 "No path to your friend was found, though a reply code was shown.",
-                "Is `p2pcall offer` still running there with this very code, and was the reply entered? If so, both networks hide their ports: use a relay on both sides, see --relay.",
+                "Is `p2pcall offer` still running there with this very code, and was the reply entered? If so, both networks hide their ports: use a relay. One of p2pcall's own at the one who makes the call is enough, any other is needed on both sides: see --relay.",
             ),
             Self::Refused => ("Your friend did not let you in.", "The code is used up: ask for a new one."),
             Self::WeRefused => (

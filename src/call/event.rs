@@ -137,6 +137,18 @@ pub struct StateEvent {
     pub help: Option<String>,
 }
 
+impl StateEvent {
+    /// A step with nothing more to say.
+    pub fn new(state: CallState, name: Option<String>) -> Self {
+        Self { state, name, reason: None, message: None, help: None }
+    }
+}
+
+/// A step with nothing more to say, as an event.
+pub fn state(state: CallState, name: Option<String>) -> CallEvent {
+    CallEvent::State(StateEvent::new(state, name))
+}
+
 /// Where the call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -239,6 +251,8 @@ pub struct StatsEvent {
     pub audio: AudioStats,
     /// What the encoders aim at together.
     pub target_kbps: u32,
+    /// Bytes that went through a relay since the start, both ways.
+    pub relayed_bytes: u64,
     /// Names for a person: codecs in use, ciphers.
     pub codecs: CodecNames,
 }

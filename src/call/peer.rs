@@ -34,13 +34,16 @@ mod outbox;
 mod packets;
 mod reception;
 mod sdp;
+mod sent;
 mod socket;
 mod stack;
 mod types;
 
+pub use checks::RELAY_HOLD;
 pub use counters::{Count, KindSample};
 pub use negotiation::Agreement;
 pub use sdp::Candidate;
+pub use sent::SentStreams;
 pub use socket::PacketPort;
 pub use types::{IceCredentials, PeerConfig, PeerError, PeerEvent, PeerSample};
 
@@ -48,7 +51,7 @@ use crate::call::event::PathKind;
 use crate::call::identity;
 use crate::media::frame::{EncodedFrame, MediaPacket};
 use events::{Handler, Note, Notes, OpenChannel, Pump};
-use media::{Media, Ssrcs};
+use media::Media;
 use negotiation::Negotiator;
 use outbox::Outbox;
 use rtc::data_channel::RTCDataChannelInit;
@@ -118,9 +121,8 @@ impl Peer {
     pub async fn open(config: PeerConfig) -> Result<(Self, PeerStreams), PeerError> {
         let (events_in, events) = mpsc::channel(EVENTS);
         let (notes, queue) = Notes::new();
-        let wire = Wire::new(config.ports.clone(), config.started, notes.clone());
-        let random = random()?;
-        let (media, inlets) = Media::new(random.ssrcs, config.started, notes.clone());
+        let wire = Wire::new(config.ports.clone(), config.relay_hold, config.started, notes.clone());
+        let (media, inlets) = Media::new(config.sent.ssrcs(), config.started, notes.clone());
         let handler = Arc::new(Handler(notes.clone()));
         let registry = || interceptors::registry(&media, &wire, config.started);
         let (connection, tasks) = stack::build(&config, &wire, registry, handler).await?;
@@ -137,7 +139,7 @@ impl Peer {
         tasks.spawn(pump.run());
         let hurried = Arc::clone(&wire);
         tasks.spawn(async move { hurried.hurry().await });
-        tasks.spawn(outlets.run(Arc::clone(&media), random.seeds));
+        tasks.spawn(outlets.run(Arc::clone(&media), config.sent.clone()));
         let peer = Self { connection, wire, notes, channel, media, negotiator, outbox, tasks };
         Ok((peer, PeerStreams { events, audio: inlets.audio, video: inlets.video }))
     }
@@ -310,20 +312,6 @@ impl Peer {
         self.notes.put(Note::Channel(channel));
         Ok(())
     }
-}
-
-/// What a peer draws by lot.
-struct Random {
-    ssrcs: Ssrcs,
-    seeds: [u64; 2],
-}
-
-fn random() -> Result<Random, PeerError> {
-    let draw = || getrandom::u32().map_err(|error| PeerError::Stack(error.to_string()));
-    let seed = || getrandom::u64().map_err(|error| PeerError::Stack(error.to_string()));
-    // Zero would mean "none" to the part that asks for key frames.
-    let ssrcs = Ssrcs { audio: draw()? | 1, video: draw()? | 1, repair: draw()? & !1 };
-    Ok(Random { ssrcs, seeds: [seed()?, seed()?] })
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! answer: code -> one handshake, again and again --4 s--> reply code                              -> converse
 //! ```
 
+mod again;
 mod answer;
 mod ask;
 pub mod classic;
@@ -14,7 +15,9 @@ mod expect;
 mod farewell;
 mod handshake;
 mod media;
+mod meeting;
 mod offer;
+mod relayed;
 
 use super::Role;
 use super::channel::Candidate;
@@ -23,9 +26,7 @@ use super::event::{CallEvent, Command, Notice, PathKind};
 use super::path::Path;
 use super::peer;
 use super::{Call, Effect, Input, LifeConfig};
-use crate::code::facts::{AddressKind, Item};
 use crate::code::keys::IceCredentials;
-use crate::code::select::{self, select};
 use crate::config::CallConfig;
 use crate::error::{Exit, Failure};
 use crate::media::slot::Screens;
@@ -189,6 +190,11 @@ fn no_address(config: &CallConfig, gathered: &Gathered) -> Failure {
         let help = "Check the network, or use a relay: see --relay.";
         return Failure::new(Exit::NoConnection, "no_address", message, help);
     }
+    if config.network.relays.is_empty() && gathered.failures.is_empty() {
+        let message = "The code lets nobody in at a relay, and --relay-only allows nothing else.";
+        let help = "Give a relay with --relay LINK, or leave --relay-only out.";
+        return Failure::new(Exit::NoConnection, "no_address", message, help);
+    }
     let causes: Vec<String> = gathered.failures.iter().map(ToString::to_string).collect();
     let causes = if causes.is_empty() { String::new() } else { format!(": {}", causes.join("; ")) };
     let message = format!("No relay gave an address, and --relay-only allows no other{causes}.");
@@ -206,6 +212,13 @@ fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// What this end will send.
+fn sent_streams() -> Result<peer::SentStreams, Failure> {
+    peer::SentStreams::new().map_err(|error| {
+        Failure::new(Exit::Failure, "no_randomness", format!("No call can be made: {error}."), "")
+    })
+}
+
 /// Seconds since 1970 by the machine's clock, which may be wrong.
 #[expect(clippy::disallowed_methods, reason = "the edge where the clock is read")]
 pub fn unix_seconds() -> u64 {
@@ -217,29 +230,7 @@ fn told(candidate: &LocalCandidate) -> Candidate {
     Candidate { kind: candidate.kind, address: candidate.address }
 }
 
-/// The addresses for a code, best first.
-fn items(candidates: &[LocalCandidate], full: bool) -> Vec<Item> {
-    let usable: Vec<select::Candidate> = candidates
-        .iter()
-        .filter(|candidate| !candidate.bridge)
-        .filter_map(|candidate| {
-            Some(select::Candidate {
-                kind: match candidate.kind {
-                    PathKind::Host => AddressKind::Host,
-                    PathKind::Srflx => AddressKind::Srflx,
-                    PathKind::Relay => AddressKind::Relay,
-                    PathKind::Prflx => return None,
-                },
-                addr: candidate.address,
-                default_route: candidate.default_route,
-                lonely: candidate.lonely,
-            })
-        })
-        .collect();
-    select(&usable, &[], full)
-}
-
-/// The same for a whole description.
+/// The candidates of a whole description.
 fn items_of(candidates: &[LocalCandidate]) -> Vec<peer::Candidate> {
     let item = |candidate: &LocalCandidate| peer::Candidate {
         kind: candidate.kind,

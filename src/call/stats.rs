@@ -23,6 +23,8 @@ pub struct Sample {
     pub sound: AudioStats,
     /// What the encoders aim at, kbit/s.
     pub target_kbps: u32,
+    /// Bytes that went through a relay.
+    pub relayed_bytes: u64,
     /// Names.
     pub codecs: CodecNames,
 }
@@ -78,6 +80,7 @@ impl Meter {
             },
             audio: sample.sound.clone(),
             target_kbps: sample.target_kbps,
+            relayed_bytes: sample.relayed_bytes,
             codecs: sample.codecs.clone(),
         };
         self.last = Some((now, sample));

@@ -2,7 +2,7 @@
 
 use super::channel::{Candidate, DescriptionKind, Talk};
 use super::ending::Ending;
-use super::event::{CallEvent, Command};
+use super::event::{CallEvent, Command, Notice};
 use super::verify::Verification;
 use std::time::Duration;
 
@@ -89,8 +89,24 @@ pub enum Effect {
     Mute(bool),
     /// Send a picture, or not.
     Video(bool),
+    /// The path is silent: look for the friend on every other.
+    Seek,
     /// The path is back: show it, and ask for a whole picture.
     Resume,
     /// It is over.
     Finish(Ending),
+}
+
+impl super::Call {
+    /// This end's candidates are known better than at the beginning; the friend is told of them when it is met.
+    pub fn set_candidates(&mut self, candidates: Vec<Candidate>) {
+        self.config.candidates = candidates;
+    }
+}
+
+impl Effect {
+    /// Tells the person of something that is not as it should be.
+    pub fn warning(code: &'static str, message: &str, help: &str) -> Self {
+        Self::Emit(CallEvent::Warning(Notice { code, message: message.into(), help: help.into() }))
+    }
 }

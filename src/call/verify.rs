@@ -49,7 +49,8 @@ enum Step {
     Expecting(Verification),
     /// The answerer sent its nonce and waits for the reveal.
     Sent(Verification, [u8; 32]),
-    Done(String),
+    /// Over: the words, and the offerer's and the answerer's nonce.
+    Done(String, [[u8; 32]; 2]),
 }
 
 impl SafetyWords {
@@ -68,7 +69,8 @@ impl SafetyWords {
     pub fn heard(&mut self, talk: &Talk) -> Result<Option<Talk>, ExchangeError> {
         let (step, reply) = match (std::mem::take(&mut self.0), talk) {
             (Step::Committed(own), Talk::SasNonce { nonce }) => {
-                (Step::Done((own.derive)(&own.nonce, nonce)), Some(Talk::SasReveal { nonce: own.nonce }))
+                let words = (own.derive)(&own.nonce, nonce);
+                (Step::Done(words, [own.nonce, *nonce]), Some(Talk::SasReveal { nonce: own.nonce }))
             }
             (Step::Expecting(own), Talk::SasCommit { digest }) => {
                 let nonce = own.nonce;
@@ -78,7 +80,7 @@ impl SafetyWords {
                 if <[u8; 32]>::from(Sha256::digest(nonce)) != digest {
                     return Err(ExchangeError::WrongReveal);
                 }
-                (Step::Done((own.derive)(nonce, &own.nonce)), None)
+                (Step::Done((own.derive)(nonce, &own.nonce), [*nonce, own.nonce]), None)
             }
             _ => return Err(ExchangeError::OutOfOrder),
         };
@@ -89,7 +91,15 @@ impl SafetyWords {
     /// The words, once both nonces are known.
     pub fn words(&self) -> Option<&str> {
         match &self.0 {
-            Step::Done(words) => Some(words),
+            Step::Done(words, _) => Some(words),
+            _ => None,
+        }
+    }
+
+    /// The offerer's and the answerer's nonce, once both are known: a secret of these two ends.
+    pub fn nonces(&self) -> Option<&[[u8; 32]; 2]> {
+        match &self.0 {
+            Step::Done(_, nonces) => Some(nonces),
             _ => None,
         }
     }
@@ -113,6 +123,8 @@ mod tests {
         assert_eq!(bob.heard(&reveal), Ok(None));
         assert_eq!(alice.words(), Some("1 2"));
         assert_eq!(bob.words(), alice.words());
+        assert_eq!(alice.nonces(), Some(&[[1; 32], [2; 32]]));
+        assert_eq!(bob.nonces(), alice.nonces());
     }
 
     #[test]

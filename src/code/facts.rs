@@ -256,7 +256,7 @@ impl Offer {
 
 impl Server {
     /// What an open relay without a server item of its own is taken to be.
-    fn implied(host: Host) -> Self {
+    pub fn implied(host: Host) -> Self {
         let port = DEFAULT_SERVER_PORT;
         Self { host, port, udp: true, tcp: true, tls: None, doorbell: true, guest: true, pin: None }
     }

@@ -63,19 +63,24 @@ pub fn certificate_hash(der: &[u8]) -> [u8; 32] {
 impl CallKeys {
     /// From the bytes of an offer, header to check, as they were sent.
     pub fn derive(offer: &[u8]) -> Self {
-        let hkdf = Hkdf::<Sha256>::new(Some(SALT), offer);
+        Self::expand(&Hkdf::<Sha256>::new(Some(SALT), offer), "")
+    }
+
+    /// From a secret, each by its label behind a prefix.
+    pub(super) fn expand(hkdf: &Hkdf<Sha256>, prefix: &str) -> Self {
+        let label = |name: &str| format!("{prefix}{name}");
         let ice = |ufrag, pwd| IceCredentials {
-            ufrag: STANDARD_NO_PAD.encode(expand::<6>(&hkdf, ufrag)),
-            pwd: STANDARD_NO_PAD.encode(expand::<18>(&hkdf, pwd)),
+            ufrag: STANDARD_NO_PAD.encode(expand::<6>(hkdf, &label(ufrag))),
+            pwd: STANDARD_NO_PAD.encode(expand::<18>(hkdf, &label(pwd))),
         };
         Self {
             offer_ice: ice("o-ufrag", "o-pwd"),
             answer_ice: ice("a-ufrag", "a-pwd"),
-            auth: Key(expand(&hkdf, "auth")),
-            reply: Key(expand(&hkdf, "reply")),
-            sas: Key(expand(&hkdf, "sas")),
-            guest_user: STANDARD_NO_PAD.encode(expand::<12>(&hkdf, "guest-user")),
-            guest_key: STANDARD_NO_PAD.encode(expand::<18>(&hkdf, "guest-key")),
+            auth: Key(expand(hkdf, &label("auth"))),
+            reply: Key(expand(hkdf, &label("reply"))),
+            sas: Key(expand(hkdf, &label("sas"))),
+            guest_user: STANDARD_NO_PAD.encode(expand::<12>(hkdf, &label("guest-user"))),
+            guest_key: STANDARD_NO_PAD.encode(expand::<18>(hkdf, &label("guest-key"))),
         }
     }
 

@@ -18,7 +18,7 @@ mod list;
 use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
 
-use super::keys::{Key, SALT, expand};
+use super::keys::{CallKeys, Key, SALT, expand};
 use list::WORDS;
 
 /// 32 random bytes, fresh for each exchange.
@@ -51,15 +51,26 @@ pub struct SafetyInput<'a> {
 
 /// The four words, the same at both ends.
 pub fn safety_words(input: &SafetyInput<'_>) -> [&'static str; 4] {
-    let material = [
-        input.offerer_nonce.as_slice(),
-        input.answerer_nonce,
-        input.offerer_hash,
-        input.answerer_hash,
-        &input.sas.0,
-    ];
-    let hkdf = Hkdf::<Sha256>::new(Some(SALT), &material.concat());
-    expand::<4>(&hkdf, "sas").map(word)
+    expand::<4>(&input.hkdf(), "sas").map(word)
+}
+
+/// The keys with which two ends that have met find each other again. Nobody else has them: the nonces went through
+/// the encrypted connection, while the code may have been seen on its way.
+pub fn again_keys(input: &SafetyInput<'_>) -> CallKeys {
+    CallKeys::expand(&input.hkdf(), "again ")
+}
+
+impl SafetyInput<'_> {
+    fn hkdf(&self) -> Hkdf<Sha256> {
+        let material = [
+            self.offerer_nonce.as_slice(),
+            self.answerer_nonce,
+            self.offerer_hash,
+            self.answerer_hash,
+            &self.sas.0,
+        ];
+        Hkdf::<Sha256>::new(Some(SALT), &material.concat())
+    }
 }
 
 #[expect(clippy::indexing_slicing, reason = "a byte is always within 256 words")]
@@ -71,16 +82,36 @@ fn word(byte: u8) -> &'static str {
 mod tests {
     use super::*;
 
-    fn words(change: u8) -> [&'static str; 4] {
+    /// Five fields that are always the same but for one.
+    fn with<T>(change: u8, make: impl Fn(&SafetyInput<'_>) -> T) -> T {
         let fields: [[u8; 32]; 5] =
             std::array::from_fn(|i| [if i == usize::from(change) { 99 } else { i as u8 }; 32]);
-        safety_words(&SafetyInput {
+        make(&SafetyInput {
             offerer_nonce: &fields[0],
             answerer_nonce: &fields[1],
             offerer_hash: &fields[2],
             answerer_hash: &fields[3],
             sas: &Key(fields[4]),
         })
+    }
+
+    fn words(change: u8) -> [&'static str; 4] {
+        with(change, safety_words)
+    }
+
+    #[test]
+    fn whatever_differs_gives_other_keys_to_meet_again() {
+        let keys = |change| {
+            let keys = with(change, again_keys);
+            (keys.offer_ice, keys.answer_ice, keys.auth)
+        };
+        assert_eq!(keys(9), keys(9));
+        for change in 0..5 {
+            let (same, other) = (keys(9), keys(change));
+            assert_ne!(same.0, other.0, "field {change}");
+            assert_ne!(same.1, other.1, "field {change}");
+            assert_ne!(same.2, other.2, "field {change}");
+        }
     }
 
     #[test]

@@ -2,11 +2,13 @@
 //! over the file, the file over the defaults.
 
 use super::file::ConfigFile;
+use super::proxy::{ProxyLink, proxy};
 use super::{AudioChoice, CallConfig, MediaConfig, NetworkConfig, SpeakerChoice, VideoChoice};
 use crate::call::channel::{MAX_NAME, clean};
 use crate::cli::{CallArgs, MediaArgs, NetworkArgs};
 use crate::error::Failure;
 use p2pcall_relay::link::BadLink;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The STUN servers asked unless others are given: two operators, so that one may fail.
@@ -93,10 +95,10 @@ pub fn network(args: &NetworkArgs, file: &ConfigFile) -> Result<NetworkConfig, F
         .map(str::parse)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| bad_link(&error))?;
-    if relay_only && relays.is_empty() {
-        let help = "Give one with --relay LINK, or store one: p2pcall relay add LINK";
-        return Err(Failure::usage("--relay-only needs a relay.", help));
-    }
+    let proxy = match args.proxy.as_deref().or(file.proxy.as_deref()) {
+        None | Some("") => None,
+        Some(text) => Some(link_to_proxy(text)?.but_for(file.no_proxy.as_deref().unwrap_or_default())),
+    };
     let bind = if args.bind.is_empty() { file.bind.clone().unwrap_or_default() } else { args.bind.clone() };
     Ok(NetworkConfig {
         stun: if no_servers || relay_only { Vec::new() } else { stun },
@@ -104,7 +106,19 @@ pub fn network(args: &NetworkArgs, file: &ConfigFile) -> Result<NetworkConfig, F
         no_servers,
         relay_only,
         bind,
+        portmap: !(no_servers || relay_only || args.no_portmap || file.no_portmap == Some(true)),
+        proxy: proxy.map(Arc::new),
     })
+}
+
+/// Whether these settings can make a call. A code that is answered may bring its own relay; one that is made has to
+/// name one.
+pub fn can_offer(network: &NetworkConfig) -> Result<(), Failure> {
+    if network.relay_only && network.relays.is_empty() {
+        let help = "Give one with --relay LINK, or store one: p2pcall relay add LINK";
+        return Err(Failure::usage("--relay-only needs a relay.", help));
+    }
+    Ok(())
 }
 
 fn bad_link(error: &BadLink) -> Failure {
@@ -112,6 +126,11 @@ fn bad_link(error: &BadLink) -> Failure {
         format!("{error}"),
         "A relay is turn:USER:PASSWORD@HOST:PORT or turn:HOST:PORT?secret=SECRET; a STUN server is HOST:PORT.",
     )
+}
+
+fn link_to_proxy(text: &str) -> Result<ProxyLink, Failure> {
+    let help = "For example --proxy socks5://127.0.0.1:1080; an empty --proxy= uses none.";
+    proxy(text).map_err(|error| Failure::usage(format!("{error}."), help))
 }
 
 fn video(text: &str) -> Result<VideoChoice, Failure> {
@@ -249,9 +268,11 @@ mod tests {
     }
 
     #[test]
-    fn relay_only_without_a_relay_is_refused() {
+    fn relay_only_without_a_relay_can_answer_and_not_offer() {
         let mut typed = args();
+        assert!(can_offer(&network(&typed.network, &ConfigFile::default()).unwrap()).is_ok());
         typed.network.relay_only = true;
-        assert!(network(&typed.network, &ConfigFile::default()).is_err());
+        let alone = network(&typed.network, &ConfigFile::default()).unwrap();
+        assert!(alone.relay_only && can_offer(&alone).is_err());
     }
 }

@@ -119,6 +119,7 @@ fn relay(gathered: &Gathered, config: &NetworkConfig) -> RelayWorks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::turn::Taken;
     use crate::transport::{LocalCandidate, RelayPath};
 
     fn candidate(kind: PathKind, address: &str, protocol: Option<Protocol>) -> LocalCandidate {
@@ -130,7 +131,13 @@ mod tests {
             default_route: true,
             bridge: false,
             lonely: false,
-            relay: protocol.map(|protocol| RelayPath { link: 0, server: address, protocol, from: None }),
+            relay: protocol.map(|protocol| RelayPath {
+                link: 0,
+                server: address,
+                protocol,
+                from: None,
+                taken: Taken::default(),
+            }),
         }
     }
 

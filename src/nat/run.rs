@@ -20,6 +20,7 @@ use super::portmap::Attempt;
 use super::probe::{Findings, ServerState};
 use crate::code::network::Ports;
 use crate::config::NetworkConfig;
+use crate::transport::interfaces::system::gateway;
 use crate::transport::interfaces::{self, Interface, Usable};
 use crate::transport::{list_interfaces, resolve};
 use outward::Target;
@@ -65,7 +66,7 @@ pub async fn run(plan: &Plan, progress: impl Fn(&'static str)) -> std::io::Resul
     progress("looking at this machine's network");
     let interfaces = list_interfaces().await?;
     let usable = interfaces::usable(&interfaces, &plan.network.bind);
-    let mut facts = Facts { gateway: system::gateway(), interfaces, ..Facts::default() };
+    let mut facts = Facts { gateway: gateway(), interfaces, ..Facts::default() };
     facts.mtu = facts.route().and_then(|route| system::mtu(&route.name));
     progress("looking up names");
     let servers = look_up(plan, &mut facts.dns).await;

@@ -4,6 +4,8 @@ use crate::call::event::{PathKind, Protocol};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use super::turn::Taken;
+
 /// An address at which this end can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalCandidate {
@@ -26,7 +28,7 @@ pub struct LocalCandidate {
 /// The way to an allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RelayPath {
-    /// Index into the configured relays.
+    /// Which one: see [`Transport::relay`](super::Transport::relay).
     pub link: usize,
     /// The server's address.
     pub server: SocketAddr,
@@ -34,6 +36,8 @@ pub struct RelayPath {
     pub protocol: Protocol,
     /// From which own address, where that is known: without it the allocation is lost.
     pub from: Option<IpAddr>,
+    /// What it takes beside the standard, as it said with the allocation.
+    pub taken: Taken,
 }
 
 /// How a STUN server saw one of our sockets.
@@ -80,6 +84,15 @@ pub enum ServerProblem {
     LoginNeeded,
     /// The user has too many allocations (RFC 8656 §15: 486).
     Quota,
+    /// It is full, or may transfer no more this month (RFC 8656 §19: 508).
+    Full {
+        /// Its phrase, made harmless.
+        reason: String,
+    },
+    /// A friend's relay does not know the account that the code makes.
+    NoSuchGuest,
+    /// Somebody has logged in at a friend's relay by this code.
+    GuestIsThere,
     /// It calls every nonce stale.
     StaleNonce,
     /// Its certificate could not be verified. The SHA-256 of its key, base64url, would pin it.
@@ -95,6 +108,13 @@ pub enum ServerProblem {
         code: u16,
         /// Its phrase, made harmless.
         reason: String,
+    },
+    /// The proxy made no connection to it.
+    Proxy {
+        /// Which proxy, without its login.
+        proxy: String,
+        /// Its words, made harmless.
+        problem: String,
     },
     /// The allocation was lost; another one is tried for.
     Lost,
@@ -120,8 +140,12 @@ impl ServerFailure {
             (_, ServerProblem::SecretOrClock) => "relay_secret",
             (_, ServerProblem::LoginNeeded) => "relay_login",
             (_, ServerProblem::Quota) => "relay_quota",
+            (_, ServerProblem::Full { .. }) => "relay_full",
+            (_, ServerProblem::NoSuchGuest) => "guest_unknown",
+            (_, ServerProblem::GuestIsThere) => "guest_taken",
             (_, ServerProblem::Certificate { .. }) => "relay_certificate",
             (_, ServerProblem::StaleNonce | ServerProblem::Refused { .. }) => "relay_refused",
+            (_, ServerProblem::Proxy { .. }) => "proxy_failed",
             (_, ServerProblem::Lost) => "relay_lost",
         }
     }
@@ -141,6 +165,15 @@ impl ServerFailure {
             ServerProblem::Quota => {
                 "end other calls through it, or wait until its old allocations end".into()
             }
+            ServerProblem::Full { .. } => {
+                "use another relay, or have its owner raise what it may transfer or hold".into()
+            }
+            ServerProblem::NoSuchGuest => {
+                "ask whether `p2pcall offer` is still running there with this very code".into()
+            }
+            ServerProblem::GuestIsThere => {
+                "if nobody else should have the code, ask for a new one and share it another way".into()
+            }
             ServerProblem::Certificate { pin, pinned: false } => {
                 format!("if it is your own, add pin={pin} to its link")
             }
@@ -150,6 +183,9 @@ impl ServerFailure {
                 )
             }
             ServerProblem::StaleNonce | ServerProblem::Refused { .. } => "see the relay's own log".into(),
+            ServerProblem::Proxy { .. } => {
+                "check --proxy (or $https_proxy), and whether the proxy lets that port out".into()
+            }
             ServerProblem::Lost => "nothing to do; a new address is asked for".into(),
         }
     }
@@ -173,6 +209,11 @@ impl fmt::Display for ServerFailure {
             }
             ServerProblem::LoginNeeded => write!(f, "{server} wants a login"),
             ServerProblem::Quota => write!(f, "{server} says that this user has too many allocations"),
+            ServerProblem::Full { reason } => write!(f, "{server} takes nobody now: {reason}"),
+            ServerProblem::NoSuchGuest => write!(f, "{server} does not know this code"),
+            ServerProblem::GuestIsThere => {
+                write!(f, "somebody else is at {server} with this very code")
+            }
             ServerProblem::StaleNonce => write!(f, "{server} takes none of its own nonces back"),
             ServerProblem::Certificate { pinned: false, .. } => {
                 write!(f, "the certificate of {server} could not be verified")
@@ -181,6 +222,9 @@ impl fmt::Display for ServerFailure {
                 write!(f, "{server} has another key than its link says")
             }
             ServerProblem::Refused { code, reason } => write!(f, "{server} refused: {code} {reason}"),
+            ServerProblem::Proxy { proxy, problem } => {
+                write!(f, "the proxy {proxy} gave no way to {server}: {problem}")
+            }
             ServerProblem::Lost => write!(f, "{server} lost our address there"),
         }
     }

@@ -38,6 +38,10 @@ pub(super) struct Hub {
 #[derive(Debug, Default)]
 struct Table {
     router: Router,
+    /// The friend's relayed addresses.
+    remote_relays: Vec<SocketAddr>,
+    /// Bytes that went to or came from a relay, ours or the friend's.
+    relayed: u64,
     agents: HashMap<AgentId, Desk>,
     next_link: u32,
     /// When the session was told of a closed port last.
@@ -153,17 +157,45 @@ impl Hub {
     /// Sends for an agent.
     pub(super) fn send(&self, agent: AgentId, link: LinkId, to: SocketAddr, bytes: &[u8]) {
         let Some(outlet) = self.outlet(link) else { return };
-        self.lock().router.outbound(agent, link, to, bytes);
+        let mut table = self.lock();
+        table.router.outbound(agent, link, to, bytes);
+        if outlet.candidate().kind == PathKind::Relay || table.remote_relays.contains(&to) {
+            table.relayed += bytes.len() as u64;
+        }
+        drop(table);
         outlet.send(to, bytes);
+    }
+
+    /// Where the friend's relays are: what is exchanged with them counts as relayed.
+    pub(super) fn set_remote_relays(&self, relays: Vec<SocketAddr>) {
+        self.lock().remote_relays = relays;
+    }
+
+    /// Bytes that went to or came from a relay, ours or the friend's.
+    pub(super) fn relayed(&self) -> u64 {
+        self.lock().relayed
+    }
+
+    /// A peer's datagram came by a relay of ours.
+    pub(super) fn received_by_relay(&self, now: Instant, link: LinkId, from: SocketAddr, bytes: &[u8]) {
+        let mut table = self.lock();
+        if !table.remote_relays.contains(&from) {
+            table.relayed += bytes.len() as u64;
+        }
+        drop(table);
+        self.received(now, link, from, bytes);
     }
 
     /// A datagram came in that is neither STUN nor TURN business of our own.
     pub(super) fn received(&self, now: Instant, link: LinkId, from: SocketAddr, bytes: &[u8]) {
         let mut table = self.lock();
+        if table.remote_relays.contains(&from) {
+            table.relayed += bytes.len() as u64;
+        }
         match table.router.inbound(now, link, from, bytes) {
             Verdict::Drop => {}
             Verdict::Deliver(agent) => table.deliver(agent, link, from, bytes),
-            Verdict::Ring { offer, agent, evicted } => {
+            Verdict::Ring { offer, agent, remote, evicted } => {
                 table.agents.insert(agent, Desk::default());
                 table.deliver(agent, link, from, bytes);
                 if let Some(evicted) = evicted {
@@ -173,7 +205,9 @@ impl Hub {
                 if let Some(agent) = evicted {
                     self.tell(TransportEvent::Evicted { agent });
                 }
-                if !self.tell(TransportEvent::Ring { offer, agent, from }) {
+                let outlet = self.outlet(link);
+                let relayed = outlet.is_some_and(|outlet| outlet.candidate().kind == PathKind::Relay);
+                if !self.tell(TransportEvent::Ring { offer, agent, from, remote, relayed }) {
                     self.detach(agent);
                 }
             }

@@ -56,6 +56,8 @@ pub(super) struct Ledger {
     stun: Vec<Entry>,
     relays: Vec<Entry>,
     sightings: Vec<Sighting>,
+    /// The router has been asked for a port and has not answered yet.
+    mapping_awaited: bool,
     finished: bool,
 }
 
@@ -138,9 +140,21 @@ impl Ledger {
         self.candidates.retain(|one| one != candidate);
     }
 
+    /// The router is being asked for a port.
+    pub(super) fn await_mapping(&mut self) {
+        self.mapping_awaited = true;
+    }
+
+    /// The router gave a port, or none.
+    pub(super) fn mapped(&mut self, candidate: Option<LocalCandidate>) -> Option<TransportEvent> {
+        self.mapping_awaited = false;
+        self.learn(candidate?)
+    }
+
     /// Nothing more will come.
     pub(super) fn is_settled(&self) -> bool {
-        self.stun.iter().chain(&self.relays).all(|one| !matches!(one.progress, Progress::Pending))
+        !self.mapping_awaited
+            && self.stun.iter().chain(&self.relays).all(|one| !matches!(one.progress, Progress::Pending))
             && self.stun.iter().all(|one| one.asked.is_empty() || matches!(one.progress, Progress::Failed(_)))
     }
 

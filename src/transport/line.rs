@@ -18,6 +18,7 @@ use super::router::LinkId;
 use super::servers::lock;
 use super::stream::{Duplex, read_messages};
 use super::turn::{Extras, Received, TurnClient, TurnError, TurnEvent};
+use super::ways::RelayServer;
 
 /// Messages that wait for a slow connection.
 const STREAM_QUEUE: usize = 128;
@@ -103,6 +104,11 @@ impl Line {
 
     pub(super) fn set_extras(&self, extras: Extras) {
         self.with_client(|client, now| client.set_extras(now, extras));
+    }
+
+    /// Whether the relay has answered to all that it was told.
+    pub(super) fn is_up_to_date(&self) -> bool {
+        lock(&self.client).is_up_to_date()
     }
 
     /// Begins to give the allocation back; [`TurnEvent::Released`] is the end of it.
@@ -196,7 +202,7 @@ impl Tap for Line {
         match received {
             Received::Data { peer, bytes } => {
                 if let Some(link) = self.link.get() {
-                    self.hub.received(now, *link, peer, bytes);
+                    self.hub.received_by_relay(now, *link, peer, bytes);
                 }
                 true
             }
@@ -223,6 +229,7 @@ impl Drop for Line {
 pub(super) struct Allocation {
     pub(super) line: Arc<Line>,
     pub(super) candidate: LocalCandidate,
+    pub(super) relay: Arc<RelayServer>,
 }
 
 /// Whether a relayed address is worth trying towards a peer. A friend's private addresses mean nothing on a public
@@ -233,7 +240,7 @@ fn can_reach(relayed: IpAddr, peer: IpAddr) -> bool {
 
 impl Outlet for Allocation {
     fn send(&self, to: SocketAddr, bytes: &[u8]) {
-        if can_reach(self.candidate.address.ip(), to.ip()) {
+        if can_reach(self.candidate.address.ip(), to.ip()) && self.relay.may_reach(to.ip()) {
             self.line.send(to, bytes);
         }
     }

@@ -1,7 +1,7 @@
-//! Keeps an allocation at one configured relay: by which transport, over and over, until it is hopeless.
+//! Keeps an allocation at one relay: by whichever way is open, over and over, until it is hopeless.
 //!
 //! ```text
-//! resolve -> UDP -(0.5 s)-> TCP -(0.5 s)-> the other address family …   the first to allocate wins
+//! resolve -> UDP, a little later TCP, TLS, the other address family …   the first to allocate wins
 //!    ^                                                  |
 //!    +--- pause, twice as long each time <--- lost -----+
 //! ```
@@ -9,41 +9,36 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
 
-use super::TransportEvent;
 use super::candidate::{LocalCandidate, RelayPath, ServerProblem};
 use super::host::HostSocket;
 use super::hub::{Hub, Outlet};
 use super::interfaces::system::source_towards;
 use super::line::{Allocation, Line};
 use super::router::LinkId;
-use super::servers::{Servers, random_id, resolve};
+use super::servers::{Servers, random_id};
 use super::stream::{ConnectError, Target, connect};
-use super::turn::{Framing, Login, TurnClient, TurnError, TurnEvent};
+use super::turn::{Extras, Framing, INSUFFICIENT_CAPACITY, Login, TurnClient, TurnError, TurnEvent};
+use super::ways::{RelayServer, Trust, Way};
+use crate::call::channel::clean;
 use crate::call::event::{PathKind, Protocol};
-use crate::config::{RelayLink, RelayTransport};
-
-/// UDP gets this much of a lead: enough for any relay worth using, too little for a person to notice.
-const STAGGER: Duration = Duration::from_millis(500);
+use crate::config::proxy::ProxyLink;
 
 /// After a failure the relay is left alone for so long, then twice as long, …
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// … up to this: a call waits two minutes for a relay that is started again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// A relay that refused over one transport may have said yes over another: so long its answer is waited for.
+const SECOND_OPINION: Duration = Duration::from_secs(1);
 
-/// The transports that a link allows, the preferred one first.
-pub(super) fn protocols(link: &RelayLink) -> Vec<Protocol> {
-    let protocol = |transport| match transport {
-        RelayTransport::Udp => Protocol::Udp,
-        RelayTransport::Tcp => Protocol::Tcp,
-        RelayTransport::Tls => Protocol::Tls,
-    };
-    link.transports().into_iter().map(protocol).collect()
-}
+/// An address that nobody here knows.
+const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+/// As much as is told of what a proxy said.
+const MAX_WORDS: usize = 120;
 
 /// What one relay's keeper needs.
 #[derive(Debug, Clone)]
@@ -52,7 +47,7 @@ pub(super) struct Keeper {
     pub(super) hub: Arc<Hub>,
     pub(super) hosts: Vec<(LinkId, Arc<HostSocket>)>,
     pub(super) index: usize,
-    pub(super) link: RelayLink,
+    pub(super) relay: Arc<RelayServer>,
     /// Leave only from addresses that were asked for.
     pub(super) bound: bool,
 }
@@ -70,28 +65,29 @@ enum Failure {
     Silent,
     /// Go there instead.
     Redirected(SocketAddr),
-    /// No transport will do.
-    Final(ServerProblem),
+    /// It said no.
+    Refused(ServerProblem),
 }
 
 impl Keeper {
     /// Until the transport is closed or the relay is hopeless.
     pub(super) async fn run(self) {
         let mut pause = FIRST_PAUSE;
-        let mut said = false;
+        let mut said = Vec::new();
         loop {
             match self.establish().await {
                 Ok(success) => {
-                    (pause, said) = (FIRST_PAUSE, false);
+                    pause = FIRST_PAUSE;
+                    said.clear();
                     if !self.serve(success).await {
                         return;
                     }
                 }
                 Err(problem) => {
                     let hopeless = is_hopeless(&problem);
-                    if !said {
+                    if !said.contains(&problem) {
+                        said.push(problem.clone());
                         self.servers.relay_failed(self.index, problem);
-                        said = true;
                     }
                     if hopeless {
                         return;
@@ -118,87 +114,97 @@ impl Keeper {
             relay: Some(path),
         };
         line.hand_on(link);
-        self.hub.open(link, Arc::new(Allocation { line: Arc::clone(&line), candidate }));
+        let relay = Arc::clone(&self.relay);
+        self.hub.open(link, Arc::new(Allocation { line: Arc::clone(&line), candidate, relay }));
+        if let Some(extras) = self.servers.extras().filter(|_| !self.is_guest()) {
+            line.set_extras(extras);
+        }
         self.servers.relay_ready(self.index, candidate, &line);
         let lost = loop {
             match line.next_event().await {
-                TurnEvent::Doorbell(on) => {
-                    self.hub.tell(TransportEvent::Doorbell { relay: self.index, on });
+                TurnEvent::Released => break None,
+                TurnEvent::Failed(error) => break Some(self.problem(error)),
+                TurnEvent::Redirected(_) => break Some(ServerProblem::Lost),
+                // Whoever waits for the relay to take something looks for itself.
+                TurnEvent::Taken(_) => self.servers.notice(),
+                TurnEvent::NotProlonged(error) => {
+                    self.servers.relay_failed(self.index, self.problem(error));
                 }
-                TurnEvent::Released => break false,
-                TurnEvent::Failed(_) | TurnEvent::Redirected(_) => break true,
                 TurnEvent::Allocated { .. } => {}
             }
         };
         line.disconnect();
         self.hub.shut(link);
+        let again = lost.is_some();
         self.servers.relay_lost(self.index, &candidate, &line, lost);
-        lost
+        again
     }
 
-    /// All transports and addresses, each a little after the one before; the first that allocates wins.
+    /// All ways, each a little after the one before; the first that allocates wins.
     async fn establish(&self) -> Result<Success, ServerProblem> {
-        let addresses = resolve(&self.link.host, self.link.port).await;
-        if addresses.is_empty() {
+        let addresses = self.servers.names.resolve(&self.relay.host, 0).await;
+        let mut reachable = self.reachable(&addresses);
+        if addresses.is_empty() && self.proxy().is_some() {
+            // Only the proxy may know the name.
+            reachable.push(UNKNOWN);
+        } else if addresses.is_empty() {
             return Err(ServerProblem::Unresolved);
         }
-        let addresses = self.reachable(addresses);
         let mut attempts = JoinSet::new();
-        let protocols = protocols(&self.link);
-        let ways =
-            addresses.iter().flat_map(|server| protocols.iter().map(move |protocol| (*server, *protocol)));
-        for (order, (server, protocol)) in ways.enumerate() {
+        for (wait, server, way) in self.relay.attempts(&reachable) {
             let this = self.clone();
             attempts.spawn(async move {
-                tokio::time::sleep(STAGGER * order as u32).await;
-                this.attempt(server, protocol).await
+                tokio::time::sleep(wait).await;
+                this.attempt(server, way).await
             });
         }
-        while let Some(result) = attempts.join_next().await {
-            match result {
-                Ok(Ok(success)) => return Ok(success),
-                Ok(Err(Some(problem))) => return Err(problem),
-                Ok(Err(None)) | Err(_) => {}
+        let mut refusal = None;
+        loop {
+            let patience = if refusal.is_some() { SECOND_OPINION } else { Duration::MAX };
+            match tokio::time::timeout(patience, attempts.join_next()).await {
+                Ok(Some(Ok(Ok(success)))) => return Ok(success),
+                Ok(Some(Ok(Err(Some(problem))))) if is_hopeless(&problem) => return Err(problem),
+                Ok(Some(Ok(Err(Some(problem))))) => refusal = refusal.or(Some(problem)),
+                Ok(Some(Ok(Err(None)) | Err(_))) => {}
+                Ok(None) | Err(_) => break,
             }
         }
-        Err(ServerProblem::Silent(protocols))
+        Err(refusal.unwrap_or_else(|| ServerProblem::Silent(self.relay.protocols())))
     }
 
     /// The first address of each family that one of our sockets has.
-    fn reachable(&self, addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-        let mut found: Vec<SocketAddr> = Vec::new();
+    fn reachable(&self, addresses: &[SocketAddr]) -> Vec<IpAddr> {
+        let mut found: Vec<IpAddr> = Vec::new();
         for address in addresses {
             let known = found.iter().any(|one| one.is_ipv4() == address.is_ipv4());
             let own =
                 self.hosts.iter().any(|(_, host)| host.candidate().address.is_ipv4() == address.is_ipv4());
             if !known && own {
-                found.push(address);
+                found.push(address.ip());
             }
         }
         found
     }
 
-    /// One transport to one address, and where that redirects to (RFC 8489 §10), once.
-    async fn attempt(
-        &self,
-        server: SocketAddr,
-        protocol: Protocol,
-    ) -> Result<Success, Option<ServerProblem>> {
+    /// One way, and where it redirects to (RFC 8489 §10), once.
+    async fn attempt(&self, server: SocketAddr, way: Way) -> Result<Success, Option<ServerProblem>> {
         let mut server = server;
         for redirected in [false, true] {
-            match self.attempt_at(server, protocol).await {
+            match self.attempt_at(server, way, redirected).await {
                 Ok(success) => return Ok(success),
                 Err(Failure::Redirected(other)) if !redirected => server = other,
                 Err(Failure::Redirected(_) | Failure::Silent) => return Err(None),
-                Err(Failure::Final(problem)) => return Err(Some(problem)),
+                Err(Failure::Refused(problem)) => return Err(Some(problem)),
             }
         }
         Err(None)
     }
 
-    async fn attempt_at(&self, server: SocketAddr, protocol: Protocol) -> Result<Success, Failure> {
+    async fn attempt_at(&self, server: SocketAddr, way: Way, redirected: bool) -> Result<Success, Failure> {
+        let protocol = way.protocol;
         let mut from = source_towards(server);
         let line = match protocol {
+            Protocol::Udp if server.ip() == UNKNOWN => return Err(Failure::Silent),
             Protocol::Udp => {
                 let socket = self.host_towards(server).ok_or(Failure::Silent)?;
                 from = Some(socket.candidate().address.ip());
@@ -208,9 +214,11 @@ impl Keeper {
                 let bound = self.host_towards(server).filter(|_| self.bound);
                 let bound = bound.map(|host| host.candidate().address.ip());
                 from = bound.or(from);
-                let host = self.link.host.clone();
-                let target = Target { server, host, protocol, pin: self.link.pin, from: bound };
-                let stream = connect(&target).await.map_err(|error| self.unconnected(&error))?;
+                let host = self.relay.host.clone();
+                let proxy = self.proxy();
+                let place = if redirected { server.ip().to_string() } else { host.clone() };
+                let target = Target { server, place, proxy, host, protocol, trust: way.trust, from: bound };
+                let stream = connect(&target).await.map_err(|error| unconnected(&error, &target))?;
                 Line::over_stream(Arc::clone(&self.hub), self.client(Framing::Stream), stream)
             }
         };
@@ -218,24 +226,25 @@ impl Keeper {
         line.allocate();
         loop {
             match line.next_event().await {
-                TurnEvent::Allocated { relayed, .. } => {
-                    let path = RelayPath { link: self.index, server, protocol, from };
+                TurnEvent::Allocated { relayed, taken, .. } => {
+                    let path = RelayPath { link: self.index, server, protocol, from, taken };
                     return Ok(Success { line: held, relayed, path });
                 }
                 TurnEvent::Failed(TurnError::Silent | TurnError::Lost) | TurnEvent::Released => {
                     return Err(Failure::Silent);
                 }
-                TurnEvent::Failed(error) => return Err(Failure::Final(problem(error))),
+                TurnEvent::Failed(error) => return Err(Failure::Refused(self.problem(error))),
                 TurnEvent::Redirected(other) => return Err(Failure::Redirected(other)),
-                TurnEvent::Doorbell(_) => {}
+                TurnEvent::Taken(_) | TurnEvent::NotProlonged(_) => {}
             }
         }
     }
 
     fn client(&self, framing: Framing) -> TurnClient {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let login = Login::of(&self.link.login, since.as_secs());
-        TurnClient::new(framing, login, self.servers.extras(), Box::new(random_id))
+        let login = Login::of(&self.relay.login, since.as_secs());
+        let extras = if self.is_guest() { Extras::default() } else { self.servers.probe() };
+        TurnClient::new(framing, login, extras, Box::new(random_id)).relaying_v6(self.relay.relays_v6())
     }
 
     /// The socket that the system would send from, or any of the same family.
@@ -247,13 +256,41 @@ impl Keeper {
         family.find(|host| Some(host.candidate().address.ip()) == source).or(first).cloned()
     }
 
-    fn unconnected(&self, error: &ConnectError) -> Failure {
+    /// Who connects to the relay over TCP and TLS, if not this machine.
+    fn proxy(&self) -> Option<Arc<ProxyLink>> {
+        self.servers.proxy().filter(|proxy| proxy.serves(&self.relay.host))
+    }
+
+    fn is_guest(&self) -> bool {
+        self.relay.hosts.is_some()
+    }
+
+    fn problem(&self, error: TurnError) -> ServerProblem {
         match error {
-            ConnectError::Silent => Failure::Silent,
-            ConnectError::Certificate(key) => {
-                let pin = URL_SAFE_NO_PAD.encode(key);
-                Failure::Final(ServerProblem::Certificate { pin, pinned: self.link.pin.is_some() })
-            }
+            TurnError::WrongPassword if self.is_guest() => ServerProblem::NoSuchGuest,
+            TurnError::Quota if self.is_guest() => ServerProblem::GuestIsThere,
+            TurnError::WrongPassword => ServerProblem::WrongPassword,
+            TurnError::SecretOrClock => ServerProblem::SecretOrClock,
+            TurnError::LoginNeeded => ServerProblem::LoginNeeded,
+            TurnError::StaleNonce => ServerProblem::StaleNonce,
+            TurnError::Quota => ServerProblem::Quota,
+            TurnError::Silent | TurnError::Lost => ServerProblem::Lost,
+            TurnError::Refused { code: INSUFFICIENT_CAPACITY, reason } => ServerProblem::Full { reason },
+            TurnError::Refused { code, reason } => ServerProblem::Refused { code, reason },
+        }
+    }
+}
+
+fn unconnected(error: &ConnectError, target: &Target) -> Failure {
+    match error {
+        ConnectError::Silent => Failure::Silent,
+        ConnectError::Certificate(key) => {
+            let pin = URL_SAFE_NO_PAD.encode(key);
+            Failure::Refused(ServerProblem::Certificate { pin, pinned: target.trust != Trust::Roots })
+        }
+        ConnectError::Proxy(problem) => {
+            let proxy = target.proxy.as_ref().map(ToString::to_string).unwrap_or_default();
+            Failure::Refused(ServerProblem::Proxy { proxy, problem: clean(problem, MAX_WORDS) })
         }
     }
 }
@@ -276,20 +313,8 @@ impl Drop for Held {
     }
 }
 
-fn problem(error: TurnError) -> ServerProblem {
-    match error {
-        TurnError::WrongPassword => ServerProblem::WrongPassword,
-        TurnError::SecretOrClock => ServerProblem::SecretOrClock,
-        TurnError::LoginNeeded => ServerProblem::LoginNeeded,
-        TurnError::StaleNonce => ServerProblem::StaleNonce,
-        TurnError::Quota => ServerProblem::Quota,
-        TurnError::Silent | TurnError::Lost => ServerProblem::Lost,
-        TurnError::Refused { code, reason } => ServerProblem::Refused { code, reason },
-    }
-}
-
 /// Nothing but another link will help.
 fn is_hopeless(problem: &ServerProblem) -> bool {
-    use ServerProblem::{Certificate, LoginNeeded, SecretOrClock, WrongPassword};
-    matches!(problem, WrongPassword | SecretOrClock | LoginNeeded | Certificate { .. })
+    use ServerProblem::{LoginNeeded, SecretOrClock, WrongPassword};
+    matches!(problem, WrongPassword | SecretOrClock | LoginNeeded)
 }

@@ -71,6 +71,8 @@ pub enum Verdict {
         offer: OfferId,
         /// The agent to be.
         agent: AgentId,
+        /// What the remote agent calls itself: its ufrag.
+        remote: String,
         /// Made room for it; its queues and peer connection are to go.
         evicted: Option<AgentId>,
     },
@@ -258,7 +260,7 @@ impl Router {
 
     /// RFC 8445 §7.3: USERNAME is our ufrag, a colon, theirs; the key is our pwd.
     fn request(&mut self, now: Instant, link: LinkId, from: SocketAddr, message: &Message<'_>) -> Verdict {
-        let Some((ufrag, _)) = message.get(attr::USERNAME).and_then(|name| name.split_once(':')) else {
+        let Some((ufrag, remote)) = message.get(attr::USERNAME).and_then(|name| name.split_once(':')) else {
             return Verdict::Drop;
         };
         let Some(&owner) = self.by_ufrag.get(ufrag) else { return Verdict::Drop };
@@ -273,7 +275,7 @@ impl Router {
         }
         match owner {
             Owner::Agent(id) => self.deliver(id, link, from),
-            Owner::Offer(id) => self.rung(now, id, (link, from), message),
+            Owner::Offer(id) => self.rung(now, id, (link, from), remote, message),
         }
     }
 
@@ -287,6 +289,7 @@ impl Router {
         now: Instant,
         id: OfferId,
         path: (LinkId, SocketAddr),
+        remote: &str,
         message: &Message<'_>,
     ) -> Verdict {
         let (link, from) = path;
@@ -322,7 +325,7 @@ impl Router {
             self.agents.insert(agent, Agent::rung(offer, ring));
         }
         self.paths.checked(agent, link, from);
-        Verdict::Ring { offer: id, agent, evicted }
+        Verdict::Ring { offer: id, agent, remote: remote.to_owned(), evicted }
     }
 
     /// The oldest ring of the address that holds most of them (the newcomer's own counts as one more), so

@@ -3,9 +3,10 @@
 #![expect(clippy::disallowed_methods, reason = "the edge where the clock is read")]
 
 use crate::call::event::Protocol;
+use crate::config::proxy::ProxyLink;
 use crate::config::{NetworkConfig, StunServer};
 use p2pcall_relay::stun::TransactionId;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,32 +20,41 @@ use super::host::{Heard, HostSocket};
 use super::hub::{Hub, Outlet};
 use super::ledger::{Gathered, Ledger};
 use super::line::Line;
-use super::relay::{Keeper, protocols};
+use super::mapping::{Held, keep, worthwhile};
+use super::names::Names;
+use super::relay::Keeper;
 use super::router::LinkId;
 use super::turn::Extras;
+use super::ways::{RelayServer, relays};
 
-/// DNS that takes longer is as good as none.
-const DNS_DEADLINE: Duration = Duration::from_secs(2);
-
-/// How long relays may take to end allocations; what is not ended ends by itself after ten minutes.
+/// How long relays may take to end allocations, and the router a mapping; what is not ended ends by itself after ten
+/// or twenty minutes.
 const RELEASE_DEADLINE: Duration = Duration::from_millis(300);
 
 /// The servers of a transport.
 #[derive(Debug)]
 pub(super) struct Servers {
     config: NetworkConfig,
-    hub: Arc<Hub>,
+    pub(super) hub: Arc<Hub>,
     hosts: Vec<(LinkId, Arc<HostSocket>)>,
+    pub(super) names: Names,
+    /// The router's port.
+    pub(super) mapping: Held,
     bindings: Mutex<Bindings>,
-    ledger: Mutex<Ledger>,
+    pub(super) ledger: Mutex<Ledger>,
     /// Something was learnt.
     changed: Notify,
     /// The timer task is to look at its deadlines again.
     pub(super) wake: Notify,
     started: AtomicBool,
+    /// By their index in the ledger.
+    relays: Mutex<Vec<Arc<RelayServer>>>,
     /// The ways to relays on which there is an allocation.
     lines: Mutex<Vec<Arc<Line>>>,
-    extras: Mutex<Extras>,
+    /// What each request for an allocation carries.
+    probe: Mutex<Extras>,
+    /// What each allocation is told then.
+    extras: Mutex<Option<Extras>>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -52,16 +62,21 @@ impl Servers {
     pub(super) fn new(config: NetworkConfig, hub: Arc<Hub>, hosts: Vec<(LinkId, Arc<HostSocket>)>) -> Self {
         let offered = if config.relay_only { &[][..] } else { &hosts[..] };
         let ledger = Ledger::new(offered.iter().map(|(_, socket)| socket.candidate()).collect());
+        let names = Names::new(hosts.iter().map(|(_, socket)| socket.candidate().address.ip()));
         Self {
             config,
             hub,
             hosts,
+            names,
+            mapping: Held::default(),
             bindings: Mutex::new(Bindings::new(Box::new(random_id))),
             ledger: Mutex::new(ledger),
             changed: Notify::new(),
             wake: Notify::new(),
             started: AtomicBool::new(false),
+            relays: Mutex::default(),
             lines: Mutex::default(),
+            probe: Mutex::default(),
             extras: Mutex::default(),
             tasks: Mutex::default(),
         }
@@ -78,23 +93,45 @@ impl Servers {
             let (this, server) = (Arc::clone(self), server.clone());
             lock(&self.tasks).spawn(async move { this.ask(index, &server).await });
         }
-        for link in &self.config.relays {
-            let index = lock(&self.ledger).relay(link.host.clone(), protocols(link));
-            let keeper = Keeper {
-                servers: Arc::clone(self),
-                hub: Arc::clone(&self.hub),
-                hosts: self.hosts.clone(),
-                index,
-                link: link.clone(),
-                bound: !self.config.bind.is_empty(),
-            };
-            lock(&self.tasks).spawn(keeper.run());
+        let home = self.hosts.iter().find_map(|(_, host)| Some((host, worthwhile(&host.candidate())?)));
+        if let Some((host, local)) = home.filter(|_| self.config.portmap) {
+            lock(&self.ledger).await_mapping();
+            lock(&self.tasks).spawn(keep(Arc::clone(self), Arc::clone(host), local));
         }
+        for relay in relays(&self.config.relays) {
+            self.add_relay(relay);
+        }
+    }
+
+    /// One more relay to ask.
+    pub(super) fn add_relay(self: &Arc<Self>, relay: RelayServer) {
+        let relay = Arc::new(relay);
+        lock(&self.relays).push(Arc::clone(&relay));
+        let index = lock(&self.ledger).relay(relay.host.clone(), relay.protocols());
+        let keeper = Keeper {
+            servers: Arc::clone(self),
+            hub: Arc::clone(&self.hub),
+            hosts: self.hosts.clone(),
+            index,
+            relay,
+            bound: !self.config.bind.is_empty(),
+        };
+        lock(&self.tasks).spawn(keeper.run());
+    }
+
+    /// The way to relays over TCP and TLS, where it is not the direct one.
+    pub(super) fn proxy(&self) -> Option<Arc<ProxyLink>> {
+        self.config.proxy.clone()
+    }
+
+    /// A relay by its index.
+    pub(super) fn relay(&self, index: usize) -> Option<Arc<RelayServer>> {
+        lock(&self.relays).get(index).cloned()
     }
 
     /// Resolves a STUN server and asks it from every socket of its family.
     async fn ask(&self, index: usize, server: &StunServer) {
-        let addresses = resolve(&server.host, server.port).await;
+        let addresses = self.names.resolve(&server.host, server.port).await;
         let mut asked = Vec::new();
         for (link, socket) in &self.hosts {
             let own = socket.candidate().address;
@@ -163,16 +200,38 @@ impl Servers {
         lock(&self.ledger).finish()
     }
 
-    /// What relays of our own kind are told beside the standard.
-    pub(super) fn extras(&self) -> Extras {
+    /// What relays are asked whether they know it, with each allocation.
+    pub(super) fn probe(&self) -> Extras {
+        lock(&self.probe).clone()
+    }
+
+    pub(super) fn set_probe(&self, probe: Extras) {
+        *lock(&self.probe) = probe;
+    }
+
+    /// What relays of our own kind are told beside the standard, once they have given an address.
+    pub(super) fn extras(&self) -> Option<Extras> {
         lock(&self.extras).clone()
     }
 
-    pub(super) fn set_extras(&self, extras: &Extras) {
-        lock(&self.extras).clone_from(extras);
-        for line in self.lines() {
+    /// Tells all relays; `true` when each one that has given an address has answered, `false` at the deadline.
+    pub(super) async fn set_extras(&self, extras: &Extras, deadline: Duration) -> bool {
+        *lock(&self.extras) = Some(extras.clone());
+        let lines = self.lines();
+        for line in &lines {
             line.set_extras(extras.clone());
         }
+        let answered = async {
+            while !lines.iter().all(|line| line.is_up_to_date()) {
+                self.changed().await;
+            }
+        };
+        tokio::time::timeout(deadline, answered).await.is_ok()
+    }
+
+    /// Somebody may have waited for what was learnt.
+    pub(super) fn notice(&self) {
+        self.changed.notify_waiters();
     }
 
     /// A relay gave an address, by this line.
@@ -183,12 +242,18 @@ impl Servers {
     }
 
     /// An allocation is gone: lost, or given back.
-    pub(super) fn relay_lost(&self, index: usize, candidate: &LocalCandidate, line: &Arc<Line>, lost: bool) {
+    pub(super) fn relay_lost(
+        &self,
+        index: usize,
+        candidate: &LocalCandidate,
+        line: &Arc<Line>,
+        lost: Option<ServerProblem>,
+    ) {
         lock(&self.lines).retain(|one| !Arc::ptr_eq(one, line));
         lock(&self.ledger).forget(candidate);
-        if lost {
+        if let Some(problem) = lost {
             self.hub.tell(TransportEvent::CandidateLost(*candidate));
-            self.relay_failed(index, ServerProblem::Lost);
+            self.relay_failed(index, problem);
         }
         self.changed.notify_waiters();
     }
@@ -198,7 +263,7 @@ impl Servers {
         self.told(news);
     }
 
-    fn told(&self, news: Option<TransportEvent>) {
+    pub(super) fn told(&self, news: Option<TransportEvent>) {
         if let Some(news) = news {
             self.hub.tell(news);
         }
@@ -212,12 +277,14 @@ impl Servers {
     /// Gives all allocations back, as far as the relays answer in time.
     pub(super) async fn close(&self) {
         self.release();
-        let _ = tokio::time::timeout(RELEASE_DEADLINE, async {
+        let released = async {
             while !lock(&self.lines).is_empty() {
                 self.changed().await;
             }
-        })
-        .await;
+        };
+        let _ =
+            tokio::time::timeout(RELEASE_DEADLINE, async { tokio::join!(released, self.mapping.release()) })
+                .await;
         self.stop();
     }
 
@@ -261,21 +328,6 @@ impl Servers {
             let news = lock(&self.ledger).binding(event, &socket.candidate());
             self.told(news);
         }
-    }
-}
-
-/// The addresses of a name; a number is its own. Empty when DNS does not answer in time.
-pub(super) async fn resolve(host: &str, port: u16) -> Vec<SocketAddr> {
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return vec![SocketAddr::new(address, port)];
-    }
-    match tokio::time::timeout(DNS_DEADLINE, tokio::net::lookup_host((host, port))).await {
-        Ok(Ok(addresses)) => addresses.collect(),
-        Ok(Err(error)) => {
-            log::debug!("{host}: {error}");
-            Vec::new()
-        }
-        Err(_) => Vec::new(),
     }
 }
 

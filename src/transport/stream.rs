@@ -1,5 +1,5 @@
-//! TCP and TLS to a relay: connecting, and judging its certificate. Knows no TURN but how to cut the stream
-//! into messages.
+//! TCP and TLS to a relay, through a proxy where there is one: connecting, and judging its certificate. Knows no
+//! TURN but how to cut the stream into messages.
 
 use p2pcall_relay::stun::{equal, frame_length};
 use rustls::client::WebPkiServerVerifier;
@@ -14,7 +14,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 
+use super::names::resolve;
+use super::proxy::tunnel;
+use super::ways::Trust;
 use crate::call::event::Protocol;
+use crate::config::proxy::ProxyLink;
 
 /// A server that is there answers a SYN and a ClientHello in this time, on any link that carries a call.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -35,11 +39,16 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 /// Where to, and whom to expect there.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
+    /// Where it is; behind a proxy that resolves names itself only the port counts.
     pub(super) server: SocketAddr,
+    /// What a proxy is asked for: a name, or an address without brackets.
+    pub(super) place: String,
+    /// Who makes the connection, if not this machine.
+    pub(super) proxy: Option<Arc<ProxyLink>>,
     /// The name in the certificate.
     pub(super) host: String,
     pub(super) protocol: Protocol,
-    pub(super) pin: Option<[u8; 32]>,
+    pub(super) trust: Trust,
     /// The local address to leave from, where one was asked for.
     pub(super) from: Option<IpAddr>,
 }
@@ -53,15 +62,21 @@ pub(super) enum ConnectError {
     /// The certificate: SHA-256 of the key it holds.
     #[error("the certificate cannot be verified")]
     Certificate([u8; 32]),
+    /// The proxy made no connection.
+    #[error("{0}")]
+    Proxy(String),
 }
 
 /// Connects, and shakes hands where it is TLS.
 pub(super) async fn connect(target: &Target) -> Result<Box<dyn Duplex>, ConnectError> {
     let connected = tokio::time::timeout(CONNECT_DEADLINE, async {
-        let tcp = connect_tcp(target).await.map_err(|error| {
-            log::debug!("{}: {error}", target.server);
-            ConnectError::Silent
-        })?;
+        let tcp = match &target.proxy {
+            Some(proxy) => connect_by(proxy, target).await?,
+            None => connect_tcp(target.server, target.from).await.map_err(|error| {
+                log::debug!("{}: {error}", target.server);
+                ConnectError::Silent
+            })?,
+        };
         match target.protocol {
             Protocol::Tls => connect_tls(target, tcp).await,
             Protocol::Udp | Protocol::Tcp => Ok(Box::new(tcp) as Box<dyn Duplex>),
@@ -70,14 +85,30 @@ pub(super) async fn connect(target: &Target) -> Result<Box<dyn Duplex>, ConnectE
     connected.await.unwrap_or(Err(ConnectError::Silent))
 }
 
-async fn connect_tcp(target: &Target) -> std::io::Result<TcpStream> {
-    let socket = if target.server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+/// Through a proxy, at the first of its addresses that answers.
+async fn connect_by(proxy: &ProxyLink, target: &Target) -> Result<TcpStream, ConnectError> {
+    let mut failure = std::io::Error::new(std::io::ErrorKind::NotFound, "its name has no address");
+    for address in resolve(&proxy.host, proxy.port).await {
+        let from = target.from.filter(|from| from.is_ipv4() == address.is_ipv4());
+        match connect_tcp(address, from).await {
+            Ok(stream) => {
+                let tunnel = tunnel(proxy, stream, &target.place, target.server.port()).await;
+                return tunnel.map_err(|refusal| ConnectError::Proxy(refusal.to_string()));
+            }
+            Err(error) => failure = error,
+        }
+    }
+    Err(ConnectError::Proxy(failure.to_string()))
+}
+
+async fn connect_tcp(server: SocketAddr, from: Option<IpAddr>) -> std::io::Result<TcpStream> {
+    let socket = if server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // The system's buffer is part of every datagram's delay: 64 kB are a second of sound and picture.
     socket.set_send_buffer_size(SEND_BUFFER)?;
-    if let Some(from) = target.from {
+    if let Some(from) = from {
         socket.bind(SocketAddr::new(from, 0))?;
     }
-    let stream = socket.connect(target.server).await?;
+    let stream = socket.connect(server).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
@@ -85,8 +116,8 @@ async fn connect_tcp(target: &Target) -> std::io::Result<TcpStream> {
 async fn connect_tls(target: &Target, tcp: TcpStream) -> Result<Box<dyn Duplex>, ConnectError> {
     // For an address rustls sends no SNI, as RFC 6066 §3 wants it.
     let name = ServerName::try_from(target.host.clone()).map_err(|_| ConnectError::Silent)?;
-    let pin = target.pin;
-    let verifier = tokio::task::spawn_blocking(move || Arc::new(Verifier::new(pin)));
+    let trust = target.trust;
+    let verifier = tokio::task::spawn_blocking(move || Arc::new(Verifier::new(trust)));
     let verifier = verifier.await.map_err(|_| ConnectError::Silent)?;
     let config = ClientConfig::builder_with_provider(Arc::clone(&verifier.provider))
         .with_safe_default_protocol_versions()
@@ -95,7 +126,15 @@ async fn connect_tls(target: &Target, tcp: TcpStream) -> Result<Box<dyn Duplex>,
         .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>)
         .with_no_client_auth();
     match tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await {
-        Ok(stream) => Ok(Box::new(stream)),
+        Ok(stream) => {
+            if verifier.refused.get().is_some() {
+                log::info!(
+                    "nobody vouches for the certificate of {}, which only the code names",
+                    target.server
+                );
+            }
+            Ok(Box::new(stream))
+        }
         Err(error) => {
             log::debug!("{}: {error}", target.server);
             Err(verifier.refused.get().map_or(ConnectError::Silent, |key| ConnectError::Certificate(*key)))
@@ -103,22 +142,25 @@ async fn connect_tls(target: &Target, tcp: TcpStream) -> Result<Box<dyn Duplex>,
     }
 }
 
-/// By the system's roots, or by the pin alone.
+/// Judges as [`Trust`] says.
 #[derive(Debug)]
 struct Verifier {
     provider: Arc<CryptoProvider>,
     roots: Option<Arc<WebPkiServerVerifier>>,
-    pin: Option<[u8; 32]>,
-    /// SHA-256 of the key in a certificate that was refused.
+    trust: Trust,
+    /// SHA-256 of the key in a certificate that nobody vouches for.
     refused: OnceLock<[u8; 32]>,
 }
 
 impl Verifier {
     /// Reads the system's roots: slow.
-    fn new(pin: Option<[u8; 32]>) -> Self {
+    fn new(trust: Trust) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let roots = if pin.is_none() { system_roots(&provider) } else { None };
-        Self { provider, roots, pin, refused: OnceLock::new() }
+        let roots = match trust {
+            Trust::Roots | Trust::Noted(None) => system_roots(&provider),
+            Trust::Pin(_) | Trust::Noted(Some(_)) => None,
+        };
+        Self { provider, roots, trust, refused: OnceLock::new() }
     }
 }
 
@@ -144,9 +186,10 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let key = key_digest(end_entity).ok_or(CertificateError::BadEncoding)?;
-        let verdict = match (&self.pin, &self.roots) {
-            (Some(pin), _) if equal(pin, &key) => Ok(ServerCertVerified::assertion()),
-            (None, Some(roots)) => {
+        let verdict = match (&self.trust, &self.roots) {
+            (Trust::Pin(pin), _) if equal(pin, &key) => Ok(ServerCertVerified::assertion()),
+            (Trust::Noted(Some(pin)), _) if key.starts_with(pin) => Ok(ServerCertVerified::assertion()),
+            (Trust::Roots | Trust::Noted(None), Some(roots)) => {
                 roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
             }
             _ => Err(CertificateError::ApplicationVerificationFailure.into()),
@@ -154,7 +197,10 @@ impl ServerCertVerifier for Verifier {
         if verdict.is_err() {
             let _ = self.refused.set(key);
         }
-        verdict
+        match self.trust {
+            Trust::Noted(_) => Ok(ServerCertVerified::assertion()),
+            Trust::Roots | Trust::Pin(_) => verdict,
+        }
     }
 
     fn verify_tls12_signature(

@@ -7,8 +7,10 @@
 //! ```
 //! It makes permissions when data is to be sent, and one for the relay's own address from the start: so the
 //! allocations of two callers on one relay reach each other though neither knows the other's beforehand.
-//! It deliberately knows no TCP allocations (RFC 6062), no mobility, no second address family.
+//! It takes an IPv4 address, or the IPv6 one of a relay that has no other. It deliberately knows no TCP
+//! allocations (RFC 6062), no mobility, no two addresses at a time.
 
+mod extras;
 mod login;
 mod outcome;
 mod peers;
@@ -16,7 +18,7 @@ mod requests;
 mod write;
 
 pub use login::Login;
-pub use outcome::{Extras, Framing, Received, TurnError, TurnEvent};
+pub use outcome::{Extras, Framing, Received, Taken, TurnError, TurnEvent};
 
 use p2pcall_relay::stun::{ChannelData, Class, Message, Method, attr};
 use std::collections::VecDeque;
@@ -36,6 +38,9 @@ const SUSPICION: Duration = Duration::from_secs(2);
 
 /// How often in a row a server may call a fresh nonce stale.
 const MAX_STALE: u8 = 3;
+
+/// RFC 8656 §19: 508. The relay is full, or what it may transfer is spent.
+pub(super) const INSUFFICIENT_CAPACITY: u16 = 508;
 
 /// Datagrams that may wait to be sent.
 const MAX_TRANSMITS: usize = 512;
@@ -57,7 +62,12 @@ pub struct TurnClient {
     extras: Extras,
     state: State,
     challenge: Option<Challenge>,
-    doorbell: bool,
+    taken: Taken,
+    /// The extras have changed since the server answered to them last.
+    extras_asked: bool,
+    /// It took none of them with the allocation: it does not know them.
+    deaf: bool,
+    v6: bool,
     /// When anything came from the server last, or its silence was looked into.
     heard: Option<Instant>,
     requests: Requests,
@@ -82,7 +92,10 @@ impl TurnClient {
             extras,
             state: State::Idle,
             challenge: None,
-            doorbell: false,
+            taken: Taken::default(),
+            extras_asked: false,
+            deaf: false,
+            v6: false,
             heard: None,
             requests: Requests::new(framing == Framing::Stream),
             peers: Peers::default(),
@@ -91,22 +104,18 @@ impl TurnClient {
         }
     }
 
+    /// Asks for an IPv6 address from the start.
+    #[must_use]
+    pub fn relaying_v6(mut self, v6: bool) -> Self {
+        self.v6 = v6;
+        self
+    }
+
     /// Asks for an allocation; the event is [`TurnEvent::Allocated`] or one of those that end it.
     pub fn allocate(&mut self, now: Instant) {
         if self.state == State::Idle {
             self.state = State::Allocating;
             self.request(now, Request::Allocate, 0);
-        }
-    }
-
-    /// Changes the doorbell and the guest; the server is told at once.
-    pub fn set_extras(&mut self, now: Instant, extras: Extras) {
-        if self.extras == extras {
-            return;
-        }
-        self.extras = extras;
-        if matches!(self.state, State::Allocated { .. }) {
-            self.request(now, Request::Refresh, 0);
         }
     }
 
@@ -229,6 +238,11 @@ impl TurnClient {
                 None => self.failed(now, pending.request, refused(code, reason)),
             },
             486 => self.failed(now, pending.request, TurnError::Quota),
+            // RFC 8656 §7.4: no IPv4 address there. Any is better than none.
+            440 if pending.request == Request::Allocate && !self.v6 => {
+                self.v6 = true;
+                self.request(now, Request::Allocate, 0);
+            }
             _ => self.failed(now, pending.request, refused(code, reason)),
         }
     }
@@ -263,7 +277,7 @@ impl TurnClient {
             Request::Allocate => self.allocated(now, message),
             Request::Refresh => {
                 self.state = State::Allocated { refresh: next_refresh(now, message) };
-                self.note_doorbell(message);
+                self.note_taken(message);
             }
             Request::Release => self.end(TurnEvent::Released),
             Request::Permit(peer) => {
@@ -282,19 +296,10 @@ impl TurnClient {
         self.state = State::Allocated { refresh: next_refresh(now, message) };
         self.peers.pin(now, relayed.ip());
         self.make_requests(now);
-        self.events
-            .push_back(TurnEvent::Allocated { relayed, mapped: message.get(attr::XOR_MAPPED_ADDRESS) });
-        self.note_doorbell(message);
-    }
-
-    /// A server that knows the doorbell echoes it; one that does not says nothing.
-    fn note_doorbell(&mut self, message: &Message<'_>) {
-        let echoed = message.get(attr::DOORBELL).filter(|ufrag| !ufrag.is_empty());
-        let taken = echoed.is_some() && echoed == self.extras.doorbell.as_deref();
-        if taken != self.doorbell {
-            self.doorbell = taken;
-            self.events.push_back(TurnEvent::Doorbell(taken));
-        }
+        self.taken = self.read_taken(message);
+        self.deaf = self.extras != Extras::default() && self.taken == Taken::default();
+        let (mapped, taken) = (message.get(attr::XOR_MAPPED_ADDRESS), self.taken);
+        self.events.push_back(TurnEvent::Allocated { relayed, mapped, taken });
     }
 
     fn unanswered(&mut self, now: Instant, request: Request) {
@@ -305,6 +310,11 @@ impl TurnClient {
     fn failed(&mut self, now: Instant, request: Request, error: TurnError) {
         match request {
             Request::Allocate => self.end(TurnEvent::Failed(error)),
+            // The allocation lives on for what is left of its lifetime, ten minutes at the most.
+            Request::Refresh if matches!(error, TurnError::Refused { code: INSUFFICIENT_CAPACITY, .. }) => {
+                self.state = State::Allocated { refresh: now + REFRESH_INTERVAL };
+                self.events.push_back(TurnEvent::NotProlonged(error));
+            }
             // Whatever it is (437, 401 for a password that was changed, silence): there is none any more.
             Request::Refresh => self.end(TurnEvent::Failed(TurnError::Lost)),
             Request::Release => self.end(TurnEvent::Released),

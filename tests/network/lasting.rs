@@ -27,6 +27,16 @@ fn hears(end: &mut Process) {
     });
 }
 
+/// Waits until sound comes from the friend after so many seconds.
+fn hears_in(end: &mut Process, seconds: f64) {
+    let time = |event: &serde_json::Value| event["t"].as_f64().unwrap_or_default();
+    let then = end.events.last().map_or(0.0, time) + seconds;
+    end.wait_for("sound", BACK, |event| {
+        let rate = event["received"]["audio_kbps"].as_u64();
+        event["event"] == "stats" && time(event) >= then && rate.is_some_and(|rate| rate > 0)
+    });
+}
+
 /// Waits until both ends are in the call again, and says how long that took.
 fn come_back(ends: &mut Ends, what: &str) {
     let since = Instant::now();
@@ -107,4 +117,35 @@ fn a_network_that_does_not_come_back_ends_the_call_with_4_and_a_hangup_meanwhile
     let ended = ends.alice.wait_for_state("ended", SOON);
     assert!(ended["message"].as_str().is_some_and(|words| words.contains("4 seconds")), "{ended}");
     assert_eq!(ends.alice.exit(SOON), 4);
+}
+
+#[test]
+fn a_call_whose_network_dies_goes_on_over_the_other_one() {
+    let Some(lab) = Lab::new(&["alice", "bob"]) else { return };
+    lab.cable("alice:eth0=10.9.0.1/24", "bob:eth0=10.9.0.2/24");
+    lab.cable("alice:eth1=10.20.0.1/24", "bob:eth1=10.20.0.2/24");
+    let mut ends = Ends::begin_with_sound(&lab, ALONE);
+    let first = ends.connected("two networks");
+    println!("first by {first}");
+    // There and back again: one of the two is the one in use.
+    for interface in ["eth0", "eth1"] {
+        lab.rules(
+            "bob",
+            &format!(
+                "table inet cut {{
+                   chain here {{ type filter hook input priority 0; iifname {interface} drop; }}
+                   chain outwards {{ type filter hook output priority 0; oifname {interface} drop; }}
+                 }}"
+            ),
+        );
+        for end in [&mut ends.alice, &mut ends.bob] {
+            // Whoever was heard until now is silent by then.
+            hears_in(end, 5.0);
+        }
+        lab.run("bob", "nft delete table inet cut");
+    }
+    assert!(ends.bob.of_kind("path").count() > 1, "by the other network");
+    ends.bob.type_line("/say still here");
+    ends.alice.wait_for("chat", SOON, |event| event["event"] == "chat" && event["text"] == "still here");
+    ends.hang_up();
 }

@@ -103,8 +103,8 @@ fn what_is_no_link_is_refused_in_words_and_nothing_is_written() {
 
 #[test]
 fn a_call_takes_its_relay_from_the_config_file() {
-    let (home, relay) = (Home::new(), OwnRelay::start("north"));
-    assert_eq!(home.relay(&["add", "-", "--name", "mine"], &relay.link()).exit, Some(0));
+    let (home, relay) = (Home::new(), OwnRelay::here());
+    assert_eq!(home.relay(&["add", "-", "--name", "mine"], &relay.udp_link()).exit, Some(0));
     let environment = [("XDG_CONFIG_HOME", home.0.path().to_owned())];
     let start = |words: &[&str]| {
         Process::start_with(&environment, &[], &[words, &BARE, &["--relay-only"][..]].concat())
@@ -121,8 +121,8 @@ fn a_call_takes_its_relay_from_the_config_file() {
 
 #[test]
 fn a_relay_that_works_is_said_to_work_step_by_step() {
-    let (home, relay) = (Home::new(), OwnRelay::start("north"));
-    let said = home.relay(&["check", &relay.link(), "--json"], "");
+    let (home, relay) = (Home::new(), OwnRelay::here());
+    let said = home.relay(&["check", &relay.udp_link(), "--json"], "");
     assert_eq!(said.exit, Some(0), "{}{}", said.out, said.err);
     let report: serde_json::Value = serde_json::from_str(&said.out).expect("one object");
     let steps = report["steps"].as_array().expect("a list");
@@ -134,7 +134,7 @@ fn a_relay_that_works_is_said_to_work_step_by_step() {
     assert!(!said.out.contains("north"));
 
     // Without a link: all that are stored, in words.
-    assert_eq!(home.relay(&["add", &relay.link(), "--name", "mine"], "").exit, Some(0));
+    assert_eq!(home.relay(&["add", &relay.udp_link(), "--name", "mine"], "").exit, Some(0));
     let said = home.relay(&["check"], "");
     assert!(said.exit == Some(0) && said.out.starts_with("mine: turn:127.0.0.1"), "{}", said.out);
     assert!(said.out.contains("The relay works, as seen from its own network."), "{}", said.out);
@@ -142,10 +142,10 @@ fn a_relay_that_works_is_said_to_work_step_by_step() {
 
 #[test]
 fn a_relay_that_does_not_work_is_named_with_what_to_do() {
-    let (home, relay) = (Home::new(), OwnRelay::start("north"));
+    let (home, relay) = (Home::new(), OwnRelay::here());
     let closed = format!("turn:127.0.0.1:{}?secret=north", super::support::coturn::free_port());
     for (link, says) in [
-        (relay.link_of("south"), "another secret than the link;"),
+        (format!("{}&transport=udp", relay.link_of("south")), "another secret than the link;"),
         (closed, "nothing listens for udp"),
         ("turn:127.0.0.1:9".to_owned(), "The relay does not work."),
     ] {

@@ -2,7 +2,9 @@
 
 use p2pcall::call::channel::{DescriptionKind, Message, Talk};
 use p2pcall::call::identity::Identity;
-use p2pcall::call::peer::{IceCredentials, PacketPort, Peer, PeerConfig, PeerEvent, PeerStreams};
+use p2pcall::call::peer::{
+    IceCredentials, PacketPort, Peer, PeerConfig, PeerEvent, PeerStreams, RELAY_HOLD, SentStreams,
+};
 use p2pcall::code::facts::{Host, Item};
 use p2pcall::code::keys::{self, CallKeys, Role, certificate_hash};
 use p2pcall::code::{OfferCode, Pasted, paste};
@@ -57,7 +59,9 @@ impl Stranger {
             identity: identity.clone(),
             local: stacked(&keys.answer_ice),
             ports,
+            relay_hold: RELAY_HOLD,
             video_codecs: vec![Codec::H264],
+            sent: SentStreams::new().expect("randomness"),
             verify_fingerprint: false,
             started: Instant::now(),
         };

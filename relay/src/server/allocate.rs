@@ -116,7 +116,7 @@ impl Server {
             Standing::Member => None,
             Standing::Guest => {
                 let visit = self.shared.guests.visit(&request.user.name);
-                Some(visit.ok_or(Refusal::new(486, "This guest has an allocation already"))?)
+                Some(visit.ok_or(Refusal::new(486, "This guest has too many allocations"))?)
             }
         };
         let id = self.allocations.vacant();

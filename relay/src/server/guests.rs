@@ -1,6 +1,6 @@
 //! One-call guests: accounts that an allocation's owner registers for the friend it calls.
 //!
-//! A guest is good for one allocation at a time, whose only peer is the owner's relayed address, and for as
+//! A guest is good for a few allocations at a time, whose only peer is the owner's relayed address, and for as
 //! long as the owner's allocation lives. Dropping the owner's [`Registration`] ends it.
 
 use std::collections::HashMap;
@@ -8,6 +8,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::stun::guest::Guest;
+
+/// Allocations of one guest at a time. One is what a call needs; but a friend may come back from another address,
+/// or as another process, minutes before its old allocation ends, and somebody who has seen the code and stays
+/// silent shall not keep it out.
+const MAX_VISITS: u8 = 3;
 
 #[derive(Debug)]
 struct Entry {
@@ -17,7 +22,7 @@ struct Entry {
     /// The owner's relayed addresses in canonical form.
     peers: [Option<SocketAddr>; 2],
     serial: u64,
-    busy: bool,
+    visits: u8,
 }
 
 #[derive(Debug, Default)]
@@ -38,7 +43,7 @@ pub(super) struct Registration {
     serial: u64,
 }
 
-/// The guest's hold on its one allocation.
+/// The guest's hold on one allocation.
 #[derive(Debug)]
 pub(super) struct Visit {
     guests: Arc<Guests>,
@@ -69,7 +74,7 @@ impl Guests {
         book.serial += 1;
         let serial = book.serial;
         let (password, owner) = (guest.password().to_owned(), owner.to_owned());
-        let entry = Entry { password, owner, peers, serial, busy: false };
+        let entry = Entry { password, owner, peers, serial, visits: 0 };
         book.entries.insert(guest.user().to_owned(), entry);
         drop(book);
         Some(Registration { guests: Arc::clone(self), guest, serial })
@@ -79,11 +84,11 @@ impl Guests {
         self.book().entries.get(user).map(|entry| entry.password.clone())
     }
 
-    /// Begins the guest's allocation; `None` if there is one already, or no such guest.
+    /// Begins an allocation of the guest; `None` if there are enough already, or no such guest.
     pub(super) fn visit(self: &Arc<Self>, user: &str) -> Option<Visit> {
         let mut book = self.book();
-        let entry = book.entries.get_mut(user).filter(|entry| !entry.busy)?;
-        entry.busy = true;
+        let entry = book.entries.get_mut(user).filter(|entry| entry.visits < MAX_VISITS)?;
+        entry.visits += 1;
         let (peers, serial) = (entry.peers, entry.serial);
         Some(Visit { guests: Arc::clone(self), user: user.to_owned(), serial, peers })
     }
@@ -122,7 +127,7 @@ impl Drop for Visit {
         if let Some(entry) = self.guests.book().entries.get_mut(&self.user)
             && entry.serial == self.serial
         {
-            entry.busy = false;
+            entry.visits = entry.visits.saturating_sub(1);
         }
     }
 }
@@ -132,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_guest_visits_once_at_a_time_and_only_while_its_host_is_there() {
+    fn a_guest_visits_a_few_times_at_once_and_only_while_its_host_is_there() {
         let guests = Arc::new(Guests::default());
         let peer = "203.0.113.5:50000".parse().unwrap();
         let guest = Guest::new("friend", "secret").unwrap();
@@ -142,8 +147,9 @@ mod tests {
         assert!(guests.register(other, "alice", [None, None]).is_none(), "by the same owner too");
         let visit = guests.visit("friend").unwrap();
         assert!(visit.may_reach(peer) && !visit.may_reach("203.0.113.5:50001".parse().unwrap()));
+        let more: Vec<_> = (1..MAX_VISITS).map(|_| guests.visit("friend").unwrap()).collect();
         assert!(guests.visit("friend").is_none() && guests.visit("stranger").is_none());
-        drop(visit);
+        drop((visit, more));
         let visit = guests.visit("friend").unwrap();
         assert!(visit.welcome());
         drop(host);

@@ -15,7 +15,7 @@ const FAST_CHECKS: Duration = Duration::from_secs(5);
 const SLOW_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a relay waits while there are direct ports: one and a half intercontinental round trips, what
 /// two ends need to open their NATs towards each other.
-const RELAY_HOLD: Duration = Duration::from_millis(300);
+pub const RELAY_HOLD: Duration = Duration::from_millis(300);
 /// Checks whose answers are awaited.
 const MAX_AWAITED: usize = 64;
 /// Pairs whose pace is remembered.
@@ -36,7 +36,7 @@ pub(super) type Path = (usize, SocketAddr);
 /// The watcher of one peer's ports.
 #[derive(Debug, Default)]
 pub(super) struct Checks {
-    has_direct: bool,
+    relay_hold: Duration,
     began: Option<Duration>,
     settled: bool,
     awaited: VecDeque<(TransactionId, Duration)>,
@@ -59,9 +59,9 @@ pub(super) enum Outbound {
 }
 
 impl Checks {
-    /// Watches ports of which some are direct, or none.
-    pub(super) fn new(has_direct: bool) -> Self {
-        Self { has_direct, ..Self::default() }
+    /// Holds relays back for so long.
+    pub(super) fn new(relay_hold: Duration) -> Self {
+        Self { relay_hold, ..Self::default() }
     }
 
     /// The channel is open: from now on nothing is held.
@@ -104,7 +104,7 @@ impl Checks {
         let began = *self.began.get_or_insert(now);
         if !self.settled {
             let age = now.saturating_sub(began);
-            if relayed && self.has_direct && age < RELAY_HOLD {
+            if relayed && age < self.relay_hold {
                 return Outbound::Hold;
             }
             let nominates = stun.has_attribute(USE_CANDIDATE);
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_relay_waits_while_a_direct_path_has_its_chance() {
-        let mut checks = Checks::new(true);
+        let mut checks = Checks::new(RELAY_HOLD);
         assert!(sends(&mut checks, 0, DIRECT, &request(1)));
         assert!(!sends(&mut checks, 0, RELAY, &request(2)));
         assert!(!sends(&mut checks, 299, RELAY, &stun(BINDING_SUCCESS, 3, &[])));
@@ -222,12 +222,12 @@ mod tests {
 
     #[test]
     fn a_relay_alone_waits_for_nobody() {
-        assert!(sends(&mut Checks::new(false), 0, RELAY, &request(1)));
+        assert!(sends(&mut Checks::new(Duration::ZERO), 0, RELAY, &request(1)));
     }
 
     #[test]
     fn the_wait_begins_with_the_first_ring_however_long_nobody_came() {
-        let mut checks = Checks::new(true);
+        let mut checks = Checks::new(RELAY_HOLD);
         checks.inbound(at(600_000), &request(1));
         assert!(!sends(&mut checks, 600_100, RELAY, &stun(BINDING_SUCCESS, 1, &[])));
         assert!(sends(&mut checks, 600_300, RELAY, &stun(BINDING_SUCCESS, 1, &[])));
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn checks_slow_down_when_nobody_answers() {
-        let mut checks = Checks::new(true);
+        let mut checks = Checks::new(RELAY_HOLD);
         let sent = |checks: &mut Checks, from: u64, to: u64| {
             (from..to).step_by(20).filter(|ms| sends(checks, *ms, DIRECT, &request(1))).count()
         };
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn nominations_and_answers_are_never_thinned_out() {
-        let mut checks = Checks::new(true);
+        let mut checks = Checks::new(RELAY_HOLD);
         sends(&mut checks, 0, DIRECT, &request(1));
         let nomination = stun(BINDING_REQUEST, 2, &[0, 6, 0, 1, b'a', 0, 0, 0, 0, 0x25, 0, 0]);
         for ms in 10_000..10_010 {
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn handshakes_are_precious_until_the_channel_is_open() {
-        let mut checks = Checks::new(true);
+        let mut checks = Checks::new(RELAY_HOLD);
         for (first, precious) in [(22, true), (23, true), (0, false), (128, false)] {
             assert_eq!(checks.is_precious(&[first, 1]), precious, "{first}");
         }
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn once_open_nothing_is_held() {
-        let mut checks = Checks::new(true);
+        let mut checks = Checks::new(RELAY_HOLD);
         sends(&mut checks, 0, DIRECT, &request(1));
         checks.settle();
         assert!(sends(&mut checks, 1, RELAY, &request(2)));
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn the_round_trip_is_that_of_the_last_answered_check() {
-        let mut checks = Checks::new(true);
+        let mut checks = Checks::new(RELAY_HOLD);
         sends(&mut checks, 100, DIRECT, &request(1));
         checks.inbound(at(130), &stun(BINDING_SUCCESS, 9, &[]));
         assert_eq!(checks.round_trip(), None);
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn the_path_is_where_data_goes() {
-        let mut checks = Checks::new(true);
+        let mut checks = Checks::new(RELAY_HOLD);
         let data = [22, 254, 253, 0];
         sends(&mut checks, 0, DIRECT, &request(1));
         assert_eq!(checks.path(), None);
@@ -298,7 +298,7 @@ mod tests {
     proptest! {
         #[test]
         fn anything_may_come_in_and_memory_stays_bounded(packets: Vec<Vec<u8>>) {
-            let mut checks = Checks::new(true);
+            let mut checks = Checks::new(RELAY_HOLD);
             for (i, packet) in packets.iter().enumerate() {
                 checks.inbound(at(i as u64), packet);
                 checks.outbound(at(i as u64 * 100), (i, to()), false, &stun(BINDING_REQUEST, i as u8, packet));

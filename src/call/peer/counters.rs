@@ -64,6 +64,32 @@ pub struct KindSample {
     pub plis_received: u64,
 }
 
+impl KindSample {
+    /// The sums over this connection and those before it; what is no sum is this one's.
+    #[must_use]
+    pub fn after(self, before: &Self) -> Self {
+        let sum = |now: Count, then: Count| Count {
+            packets: now.packets + then.packets,
+            bytes: now.bytes + then.bytes,
+        };
+        Self {
+            sent: sum(self.sent, before.sent),
+            retransmitted: self.retransmitted + before.retransmitted,
+            frames_dropped: self.frames_dropped + before.frames_dropped,
+            received: sum(self.received, before.received),
+            lost: self.lost + before.lost,
+            recovered: self.recovered + before.recovered,
+            overflowed: self.overflowed + before.overflowed,
+            remote_lost: self.remote_lost + before.remote_lost,
+            nacks_sent: self.nacks_sent + before.nacks_sent,
+            nacks_received: self.nacks_received + before.nacks_received,
+            plis_sent: self.plis_sent + before.plis_sent,
+            plis_received: self.plis_received + before.plis_received,
+            ..self
+        }
+    }
+}
+
 /// One block of a receiver report, about a stream of ours.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Report {
@@ -221,6 +247,18 @@ mod tests {
         let (audio, video) = counters.sample();
         assert_eq!(video.received, Count { packets: 4, bytes: 400 });
         assert_eq!((video.lost, audio), (3, KindSample::default()));
+    }
+
+    #[test]
+    fn a_connection_counts_on_where_the_one_before_stopped() {
+        let of = |packets, lost, round_trip| KindSample {
+            received: Count { packets, bytes: packets * 100 },
+            lost,
+            round_trip,
+            ..KindSample::default()
+        };
+        let sum = of(5, 1, Some(ms(20))).after(&of(7, 2, Some(ms(90))));
+        assert_eq!(sum, of(12, 3, Some(ms(20))));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::events::Notes;
 use super::media::Media;
-use super::packets::Packetizer;
+use super::sent::SentStreams;
 use crate::media::frame::{EncodedFrame, MediaKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,23 +70,19 @@ impl Outbox {
 
 impl Outlets {
     /// Carries sound to the path until the outbox is gone.
-    pub(super) async fn run(self, media: Arc<Media>, seeds: [u64; 2]) {
-        let [audio, video] = seeds;
-        tokio::join!(
-            lane(self.sounds, Arc::clone(&media), Packetizer::new(audio)),
-            lane(self.pictures, media, Packetizer::new(video)),
-        );
+    pub(super) async fn run(self, media: Arc<Media>, sent: SentStreams) {
+        tokio::join!(lane(self.sounds, Arc::clone(&media), sent.clone()), lane(self.pictures, media, sent));
     }
 }
 
-async fn lane(mut frames: mpsc::Receiver<EncodedFrame>, media: Arc<Media>, mut packetizer: Packetizer) {
+async fn lane(mut frames: mpsc::Receiver<EncodedFrame>, media: Arc<Media>, sent: SentStreams) {
     while let Some(frame) = frames.recv().await {
         let kind = frame.codec.kind();
         let Some(leg) = media.leg(kind).filter(|leg| leg.label.codec == frame.codec) else {
             media.counters().kind(kind).frames_dropped += 1;
             continue;
         };
-        for packet in packetizer.packets(&frame, leg.label) {
+        for packet in sent.packets(&frame, leg.label) {
             // An error's text holds the packet: it is not for the log.
             if leg.track.write_rtp(packet).await.is_err() {
                 log::debug!("a packet of {kind:?} was not taken");

@@ -70,13 +70,19 @@ struct Kick {
 }
 
 impl Wire {
-    /// Joins the ports; notes down every new path.
-    pub(super) fn new(ports: Vec<Arc<dyn PacketPort>>, started: Instant, notes: Notes) -> Arc<Self> {
+    /// Joins the ports, relayed ones for so long only after direct ones; notes down every new path.
+    pub(super) fn new(
+        ports: Vec<Arc<dyn PacketPort>>,
+        relay_hold: Duration,
+        started: Instant,
+        notes: Notes,
+    ) -> Arc<Self> {
         let has_direct = ports.iter().any(|port| port.kind() != PathKind::Relay);
+        let relay_hold = if has_direct { relay_hold } else { Duration::ZERO };
         Arc::new(Self {
             started,
             ports,
-            checks: Mutex::new(Checks::new(has_direct)),
+            checks: Mutex::new(Checks::new(relay_hold)),
             notes,
             kick: Mutex::default(),
             arrived: Notify::new(),
@@ -439,7 +445,7 @@ mod tests {
 
     fn fountain() -> (Arc<Wire>, Arc<dyn AsyncUdpSocket>) {
         #[expect(clippy::disallowed_methods, reason = "any instant will do as the beginning")]
-        let wire = Wire::new(vec![Arc::new(Fountain)], Instant::now(), Notes::new().0);
+        let wire = Wire::new(vec![Arc::new(Fountain)], Duration::ZERO, Instant::now(), Notes::new().0);
         let stand_in = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let runtime =
             PortRuntime::new(Arc::clone(&wire), HashMap::from([(stand_in.local_addr().unwrap(), 0)]));

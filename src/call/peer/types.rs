@@ -1,6 +1,7 @@
 //! What a peer is made of, what it tells, and why it refuses: the values of its interface.
 
 use super::PacketPort;
+use super::SentStreams;
 use super::counters::KindSample;
 use crate::call::identity::Identity;
 use crate::media::frame::{Codec, MediaKind};
@@ -31,10 +32,14 @@ pub struct PeerConfig {
     pub identity: Identity,
     /// This end's ICE credentials.
     pub local: IceCredentials,
-    /// The ways out; relayed ones are held back for 300 ms where there are others.
+    /// The ways out.
     pub ports: Vec<Arc<dyn PacketPort>>,
+    /// For so long relayed ones are held back where there are others, [`RELAY_HOLD`](super::RELAY_HOLD) or less.
+    pub relay_hold: Duration,
     /// The video codecs that this end can code and decode, the preferred one first.
     pub video_codecs: Vec<Codec>,
+    /// What this end sends; of the call, not of one connection.
+    pub sent: SentStreams,
     /// Whether the stack compares the remote certificate with the remote description: not for a code's
     /// stage 1, whose description is synthetic and whose certificate the session compares.
     pub verify_fingerprint: bool,

@@ -1,27 +1,34 @@
 //! I/O: the answerer's way from a code to an authenticated friend.
 
 use super::handshake::{Met, Terms, Unmet, meet};
-use super::{CODE_LIFETIME, Line, Session, credentials, items, no_address, sleep_until, step, unix_seconds};
+use super::relayed;
+use super::{CODE_LIFETIME, Line, Session, credentials, no_address, sleep_until, step, unix_seconds};
 use crate::call::ending::Ending;
 use crate::call::event::{CallEvent, CallState, CodeEvent, CodeForm, CodeKind, Command, PathKind};
 use crate::call::identity::Identity;
+use crate::call::peer::RELAY_HOLD;
 use crate::call::{ANSWER_TIMEOUT, Call, Effect, Input, Role, state};
 use crate::code::facts::{Host, Item, Reply};
 use crate::code::{OfferCode, ReplyCode};
 use crate::config::{CallConfig, VideoChoice};
 use crate::error::{Exit, Failure};
 use crate::nat::glance::Waited;
-use crate::transport::{GATHER_DEADLINE, TransportEvent};
+use crate::transport::{GATHER_DEADLINE, Gathered, GuestAccess, ServerName, TransportEvent};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// Ringing does not wait longer than this for a relay: two round trips to most. One that comes later is rung from
-/// then, and a direct path needs none.
-const RELAY_PATIENCE: Duration = Duration::from_millis(250);
-/// Nor longer than this for DNS.
+/// Ringing does not wait for a relay: a direct path needs none. When so much of a direct path's head start is over
+/// and it was not found, the relay is rung from; that takes a few milliseconds more.
+const RELAY_JOINS_AFTER: Duration = RELAY_HOLD.saturating_sub(Duration::from_millis(50));
+/// Who has nothing but the friend's relay waits for so long to be let in: the relay may have been started again, and
+/// knows the code when the friend has been there.
+const GUEST_PATIENCE: Duration = Duration::from_secs(5);
+/// How often that is looked for.
+const GUEST_INTERVAL: Duration = Duration::from_millis(100);
+/// Ringing does not wait longer than this for DNS.
 const NAME_PATIENCE: Duration = Duration::from_secs(1);
 /// A handshake that broke begins anew after so long.
 const RETRY_PAUSE: Duration = Duration::from_millis(300);
@@ -54,6 +61,12 @@ struct Ringing {
     handshake: JoinSet<Result<Met, Unmet>>,
     /// The handshake has found a way to the friend.
     path_found: Arc<AtomicBool>,
+    /// When it first rang.
+    began: Option<Duration>,
+    /// When to ring anew, with a relay that came meanwhile.
+    anew: Option<Duration>,
+    /// The friend's relays, for when our own are of no use.
+    visits: Vec<GuestAccess>,
 }
 
 async fn ring_and_converse(mut session: Session, code: OfferCode) -> Result<Ending, Ending> {
@@ -74,7 +87,7 @@ async fn ring_and_converse(mut session: Session, code: OfferCode) -> Result<Endi
     match ring(&mut session, &mut life, &mut ringing).await {
         Ok(met) => {
             let (joined, first) = met.parts();
-            Ok(session.converse(life, joined, first).await)
+            Ok(Box::pin(session.converse(life, joined, first)).await)
         }
         Err(ending) => {
             session.transport.close().await;
@@ -87,24 +100,21 @@ async fn prepare(session: &mut Session, code: OfferCode) -> Result<Ringing, Fail
     let identity = Identity::generate().map_err(|error| {
         Failure::new(Exit::Failure, "no_certificate", format!("No certificate could be made: {error}."), "")
     })?;
+    let keys = code.keys();
     let network = &session.config.network;
-    let patience = match (network.relay_only, network.relays.is_empty()) {
-        // Without a relay there is nowhere to ring from.
-        (true, _) => GATHER_DEADLINE,
-        (false, false) => RELAY_PATIENCE,
-        (false, true) => Duration::ZERO,
-    };
-    let gathered = session.transport.gather(patience).await;
-    if session.config.network.relay_only {
-        session.gathered(&gathered).await;
-    } else {
-        session.glanced(&gathered).await;
-    }
+    let mut visits = if network.no_servers { Vec::new() } else { relayed::visits(code.offer(), &keys) };
+    session.transport.set_remote_relays(relayed::relayed(code.offer()));
+    let gathered = gather(session, &mut visits).await;
     session.expect(&gathered, code.offer(), Waited::Briefly).await;
     if session.config.network.relay_only && gathered.candidates.is_empty() {
         return Err(no_address(&session.config, &gathered));
     }
-    let candidates = resolve(&code.offer().items, session.config.network.no_servers).await;
+    let no_servers = session.config.network.no_servers;
+    let mut candidates = resolve(&code.offer().items, no_servers).await;
+    if !no_servers {
+        let others = session.transport.other_ways(&candidates).await;
+        candidates.extend(others);
+    }
     if candidates.is_empty() {
         let message = "This code names no address that can be reached from here.";
         return Err(Failure::new(Exit::NoConnection, "no_address", message, "Ask for a new code."));
@@ -112,13 +122,54 @@ async fn prepare(session: &mut Session, code: OfferCode) -> Result<Ringing, Fail
     let terms = Terms {
         role: Role::Answerer,
         identity,
-        keys: code.keys(),
+        keys,
         fingerprint: Some(code.offer().fingerprint),
         video_codecs: crate::media::video_codecs(),
+        sent: super::sent_streams()?,
+        direct: false,
         started: session.line.started,
     };
-    let path_found = Arc::default();
-    Ok(Ringing { code, terms, candidates, handshake: JoinSet::new(), path_found })
+    Ok(Ringing {
+        code,
+        terms,
+        candidates,
+        handshake: JoinSet::new(),
+        path_found: Arc::default(),
+        began: None,
+        anew: None,
+        visits,
+    })
+}
+
+/// Where to ring from, as far as ringing has to wait for it: without a relay there is nowhere where relays alone are
+/// allowed. The friend's is used where there is none of our own, or none that works.
+async fn gather(session: &mut Session, visits: &mut Vec<GuestAccess>) -> Gathered {
+    let own_relays = !session.config.network.relays.is_empty();
+    let mut visiting = !own_relays && visit(session, visits);
+    if !session.config.network.relay_only {
+        let gathered = session.transport.gather(Duration::ZERO).await;
+        session.glanced(&gathered).await;
+        return gathered;
+    }
+    let mut gathered = session.transport.gather(GATHER_DEADLINE).await;
+    session.gathered(&gathered).await;
+    if gathered.candidates.is_empty() {
+        visiting |= visit(session, visits);
+    }
+    let patience_ends = session.now() + GUEST_PATIENCE;
+    while visiting && gathered.candidates.is_empty() && session.now() < patience_ends {
+        tokio::time::sleep(GUEST_INTERVAL).await;
+        gathered = session.transport.gather(Duration::ZERO).await;
+        session.gathered(&gathered).await;
+    }
+    gathered
+}
+
+/// Logs in at the friend's relays, once; `false` if there are none, or it was done.
+fn visit(session: &Session, visits: &mut Vec<GuestAccess>) -> bool {
+    let any = !visits.is_empty();
+    visits.drain(..).for_each(|access| session.transport.visit(&access));
+    any
 }
 
 impl Ringing {
@@ -130,7 +181,20 @@ impl Ringing {
         self.path_found = Arc::default();
         let found = Arc::clone(&self.path_found);
         let path_found = move || found.store(true, Ordering::Relaxed);
-        self.handshake.spawn(meet(self.terms.clone(), agent, self.candidates.clone(), path_found));
+        let now = session.now();
+        let hold = RELAY_HOLD.saturating_sub(now.saturating_sub(*self.began.get_or_insert(now)));
+        self.anew = None;
+        self.handshake.spawn(meet(self.terms.clone(), agent, self.candidates.clone(), hold, path_found));
+    }
+
+    /// Rings anew, with the relay among the ports, which are fixed once. Not while somebody is there: the code may be
+    /// burnt by this very handshake.
+    fn start_anew(&mut self, session: &Session) {
+        self.anew = None;
+        if !self.path_found.load(Ordering::Relaxed) {
+            self.handshake.abort_all();
+            self.start(session);
+        }
     }
 }
 
@@ -158,22 +222,27 @@ async fn ring(session: &mut Session, life: &mut Call, ringing: &mut Ringing) -> 
                 TransportEvent::Refused { .. } => step(life, &session.line, Input::CodeUsed),
                 TransportEvent::CandidateLearnt(candidate) => {
                     session.path.own.push(super::told(&candidate));
+                    life.set_candidates(session.path.own.clone());
                     let gathered = session.transport.gather(Duration::ZERO).await;
                     session.expect(&gathered, ringing.code.offer(), Waited::Briefly).await;
-                    // The peer's ports are fixed: ring anew, with the relay among them. Not while somebody is
-                    // there: the code may be burnt by this very handshake.
-                    if candidate.kind == PathKind::Relay && !ringing.path_found.load(Ordering::Relaxed) {
-                        ringing.handshake.abort_all();
-                        ringing.start(session);
+                    if candidate.kind == PathKind::Relay {
+                        ringing.anew = ringing.began.map(|began| began + RELAY_JOINS_AFTER);
                     }
                     Vec::new()
                 }
                 TransportEvent::ServerFailed(failure) => {
+                    if matches!(failure.server, ServerName::Relay(_)) {
+                        visit(session, &mut ringing.visits);
+                    }
                     session.server_failed(failure).await;
                     Vec::new()
                 }
                 _ => Vec::new(),
             },
+            () = sleep_until(session.line.started, ringing.anew), if ringing.anew.is_some() => {
+                ringing.start_anew(session);
+                Vec::new()
+            }
             command = session.line.commands.recv() => {
                 step(life, &session.line, Input::Told(command.unwrap_or(Command::Hangup)))
             }
@@ -223,7 +292,7 @@ async fn show_reply(session: &mut Session, ringing: &Ringing) {
 /// The one best address, so that the reply can be read aloud: where the NAT answers, else a relay, else a
 /// global or local one.
 fn reply_items(candidates: &[crate::transport::LocalCandidate]) -> Vec<Item> {
-    let items = items(candidates, false);
+    let items = relayed::tell(candidates, false, |_| None).items;
     let of_kind = |wanted: PathKind| {
         items.iter().find(|item| {
             let Item::Address { kind, .. } = item else { return false };

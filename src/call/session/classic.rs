@@ -4,11 +4,13 @@
 
 use super::converse::{First, Joined};
 use super::handshake::ports_of;
-use super::{CODE_LIFETIME, Line, Session, items_of, random, sleep_until, step};
+use super::{CODE_LIFETIME, Line, Session, items_of, no_address, random, sleep_until, step};
 use crate::call::ending::Ending;
 use crate::call::event::{CallEvent, CallState, CodeEvent, CodeForm, CodeKind, Command};
 use crate::call::identity::Identity;
-use crate::call::peer::{self, Agreement, IceCredentials, Peer, PeerConfig, PeerEvent, PeerStreams};
+use crate::call::peer::{
+    self, Agreement, IceCredentials, Peer, PeerConfig, PeerEvent, PeerStreams, RELAY_HOLD, SentStreams,
+};
 use crate::call::{Call, Effect, Input, Role, state};
 use crate::code::paste;
 use crate::code::sdp::{Sdp, SdpKind};
@@ -16,6 +18,7 @@ use crate::config::CallConfig;
 use crate::error::{Exit, Failure};
 use crate::transport::{Agent, Credentials, GATHER_DEADLINE, Port};
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use std::sync::Arc;
 
 /// Makes a call by a whole session description.
 pub async fn offer(config: &CallConfig, line: Line) -> Ending {
@@ -46,8 +49,8 @@ async fn run(config: &CallConfig, offer: Option<Sdp>, line: Line) -> Ending {
     match wait(&mut session, &mut life, &mut end).await {
         Ok(agreement) => {
             let End { agent, ports, peer, streams, .. } = end;
-            let joined = Joined { agent, ports, peer, streams };
-            session.converse(life, joined, First::Agreed(agreement)).await
+            let joined = Joined { _agent: agent, ports, peer: Arc::new(peer), streams };
+            Box::pin(session.converse(life, joined, First::Agreed(agreement))).await
         }
         Err(ending) => {
             end.peer.close().await;
@@ -70,6 +73,9 @@ struct End {
 async fn describe(session: &mut Session, offer: Option<Sdp>) -> Result<End, Failure> {
     let gathered = session.transport.gather(GATHER_DEADLINE).await;
     session.gathered(&gathered).await;
+    if session.config.network.relay_only && gathered.candidates.is_empty() {
+        return Err(no_address(&session.config, &gathered));
+    }
     let local = fresh_credentials();
     let agent =
         session.transport.call(&Credentials { ufrag: local.ufrag.clone(), pwd: local.pwd.clone() }, None);
@@ -79,7 +85,9 @@ async fn describe(session: &mut Session, offer: Option<Sdp>) -> Result<End, Fail
         identity,
         local,
         ports: ports_of(&ports),
+        relay_hold: RELAY_HOLD,
         video_codecs: crate::media::video_codecs(),
+        sent: SentStreams::new().map_err(|error| broken(&error.to_string()))?,
         verify_fingerprint: true,
         started: session.line.started,
     };

@@ -1,20 +1,21 @@
 //! I/O: everything after an authenticated friend was met: greeting, consent, media, hang-up.
 
+use super::again::Again;
+use super::handshake::Bond;
 use super::media::Running;
 use super::{Session, sleep_until, step};
-use crate::call::channel::{Candidate, DescriptionKind, Message, Talk};
+use crate::call::channel::{DescriptionKind, Message, Talk};
 use crate::call::ending::Ending;
-use crate::call::event::{CallEvent, Command, PathKind};
+use crate::call::event::{CallEvent, Command, PathEvent, PathKind};
 use crate::call::path::LocalEnd;
 use crate::call::peer::{Agreement, Peer, PeerError, PeerEvent, PeerStreams};
-use crate::call::stats::Meter;
+use crate::call::stats::{Meter, Sample};
 use crate::call::verify::Verification;
 use crate::call::{Call, Effect, Input};
 use crate::error::{Exit, Failure};
 use crate::media::MediaEvent;
 use crate::media::frame::MediaKind;
-use crate::transport::{Agent, Port, TransportEvent};
-use std::net::SocketAddr;
+use crate::transport::{Agent, Port};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,12 +24,12 @@ const STATS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The connection to a friend.
 pub(super) struct Joined {
-    /// Its place in the transport.
-    pub(super) agent: Agent,
+    /// Its place in the transport; keeps the ports open.
+    pub(super) _agent: Agent,
     /// Its ports, in the order of the peer's indexes.
     pub(super) ports: Vec<Port>,
     /// The connection.
-    pub(super) peer: Peer,
+    pub(super) peer: Arc<Peer>,
     /// What comes out of it.
     pub(super) streams: PeerStreams,
 }
@@ -36,27 +37,25 @@ pub(super) struct Joined {
 /// How the conversation begins.
 pub(super) enum First {
     /// With an authenticated friend, who is still to be let in.
-    Verified(Verification),
+    Verified(Verification, Box<Bond>),
     /// With whole descriptions exchanged by hand: media can flow.
     Agreed(Agreement),
 }
 
 /// A call with a friend.
 pub(super) struct Conversation {
-    pub(super) peer: Arc<Peer>,
-    pub(super) streams: PeerStreams,
-    ports: Vec<Port>,
-    /// Keeps the ports open.
-    _agent: Agent,
+    pub(super) link: Joined,
     pub(super) media: Option<Running>,
+    /// How the friend is met again; not one whose description came by hand.
+    pub(super) again: Again,
     meter: Meter,
     /// When media could first flow.
     connected: Option<Duration>,
     /// Which first frames were told.
     told_first: (bool, bool),
-    told_path: Option<(usize, SocketAddr)>,
+    pub(super) told_path: Option<PathEvent>,
     /// The path told last goes through a relay, at either end.
-    relayed: bool,
+    pub(super) relayed: bool,
     muted: bool,
     video_on: bool,
 }
@@ -65,11 +64,9 @@ impl Session {
     /// Talks until the call is over, and cleans up.
     pub(super) async fn converse(mut self, mut life: Call, joined: Joined, first: First) -> Ending {
         let mut talk = Conversation {
-            peer: Arc::new(joined.peer),
-            streams: joined.streams,
-            ports: joined.ports,
-            _agent: joined.agent,
+            link: joined,
             media: None,
+            again: Again::default(),
             meter: Meter::default(),
             connected: None,
             told_first: (false, false),
@@ -80,7 +77,10 @@ impl Session {
         };
         self.transport.keep_alive(false);
         let first = match first {
-            First::Verified(verification) => step(&mut life, &self.line, Input::Verified(verification)),
+            First::Verified(verification, bond) => {
+                talk.again.bond = Some(*bond);
+                step(&mut life, &self.line, Input::Verified(verification))
+            }
             First::Agreed(agreement) => talk.media_ready(&mut self, &mut life, agreement).await,
         };
         let mut ending = talk.carry_out(&mut self, &mut life, first).await;
@@ -107,10 +107,12 @@ impl Conversation {
         second: &mut tokio::time::Interval,
     ) -> Vec<Effect> {
         tokio::select! {
-            event = self.streams.events.recv() => match event {
-                Some(event) => self.peer_event(session, life, event).await,
-                None => step(life, &session.line, Input::PathFailed { relayed: self.relayed }),
-            },
+            event = self.link.streams.events.recv(), if !self.again.dead => {
+                self.peer_event(session, life, event.unwrap_or(PeerEvent::Failed)).await
+            }
+            joined = Again::next(&mut self.again, &session.transport) => {
+                self.move_over(session, life, joined).await
+            }
             command = session.line.commands.recv() => match command {
                 Some(Command::Stats) => {
                     self.stats(session).await;
@@ -137,30 +139,6 @@ impl Conversation {
         }
     }
 
-    async fn transport_event(
-        &self,
-        session: &mut Session,
-        life: &mut Call,
-        event: TransportEvent,
-    ) -> Vec<Effect> {
-        match event {
-            // What happens to servers matters only to a call that goes through one of them.
-            TransportEvent::ServerFailed(failure) if self.relayed => session.server_failed(failure).await,
-            TransportEvent::PortClosed { remote } if self.is_friends_own(session, remote) => {
-                return step(life, &session.line, Input::PortRefuses);
-            }
-            _ => {}
-        }
-        Vec::new()
-    }
-
-    /// Whether packets go straight to a port of the friend's machine: one that a NAT has lent refuses also when the
-    /// NAT has forgotten whose it was.
-    fn is_friends_own(&self, session: &Session, remote: SocketAddr) -> bool {
-        let own = |candidate: &Candidate| candidate.address == remote && candidate.kind == PathKind::Host;
-        self.peer.path().is_some_and(|(_, to)| to == remote) && session.path.theirs.iter().any(own)
-    }
-
     async fn peer_event(&mut self, session: &mut Session, life: &mut Call, event: PeerEvent) -> Vec<Effect> {
         match event {
             PeerEvent::ChannelMessage(bytes) => self.message(session, life, &bytes).await,
@@ -171,9 +149,7 @@ impl Conversation {
             }
             PeerEvent::Connected => step(life, &session.line, Input::PathUp),
             PeerEvent::Disconnected => step(life, &session.line, Input::PathDown { relayed: self.relayed }),
-            PeerEvent::Failed | PeerEvent::ChannelClosed => {
-                step(life, &session.line, Input::PathFailed { relayed: self.relayed })
-            }
+            PeerEvent::Failed | PeerEvent::ChannelClosed => self.broken(session, life, &event),
             PeerEvent::KeyFrameWanted => {
                 if let Some(media) = &self.media {
                     media.media().key_frame();
@@ -182,7 +158,7 @@ impl Conversation {
             }
             PeerEvent::Track { kind, codec } => {
                 if kind == MediaKind::Video {
-                    self.peer.request_key_frame();
+                    self.link.peer.request_key_frame();
                 }
                 self.media.iter().for_each(|media| media.receives(codec));
                 Vec::new()
@@ -195,13 +171,14 @@ impl Conversation {
         match Message::decode(bytes) {
             Ok(Message::Talk(Talk::Seen { address })) => {
                 session.path.seen_by_them = Some(address);
-                self.told_path = None;
                 self.path(session).await;
                 Vec::new()
             }
             Ok(Message::Talk(talk)) => {
-                if let Talk::Hello { candidates, .. } = &talk {
+                if let Talk::Hello { candidates, .. } | Talk::Candidates { candidates } = &talk {
                     session.path.theirs.clone_from(candidates);
+                    let relays = candidates.iter().filter(|one| one.kind == PathKind::Relay);
+                    session.transport.set_remote_relays(relays.map(|one| one.address).collect());
                     self.path(session).await;
                 }
                 step(life, &session.line, Input::Heard(talk))
@@ -226,6 +203,7 @@ impl Conversation {
         while let Some(effect) = queue.pop_front() {
             match effect {
                 Effect::Emit(event) => session.emit(event).await,
+                Effect::Send(talk @ (Talk::Hangup | Talk::Refused)) => self.say_now(talk).await,
                 Effect::Send(talk) => self.say(talk).await,
                 Effect::OfferMedia => queue.extend(self.offer_media(session, life).await),
                 Effect::TakeDescription(kind, sdp) => {
@@ -239,6 +217,7 @@ impl Conversation {
                     self.video_on = on;
                     self.media.iter().for_each(|media| media.media().set_video(on));
                 }
+                Effect::Seek => self.seek(session),
                 Effect::Resume => self.resume(session).await,
                 Effect::Finish(ending) => return Some(ending),
                 // Devices open when it is known which codecs the friend takes; a reply is of no use any more.
@@ -248,30 +227,27 @@ impl Conversation {
         None
     }
 
-    /// The path is back: sound comes by itself, a picture needs a whole one to go on from.
-    async fn resume(&mut self, session: &Session) {
-        self.peer.request_key_frame();
-        if let Some(media) = &self.media {
-            media.media().key_frame();
+    /// Says it now, or when the friend is there again.
+    pub(super) async fn say(&mut self, talk: Talk) {
+        if let Some(talk) = self.again.keep(talk) {
+            self.say_now(talk).await;
         }
-        self.told_path = None;
-        self.path(session).await;
     }
 
-    pub(super) async fn say(&self, talk: Talk) {
-        if let Err(error) = self.peer.send(&Message::Talk(talk).encode()).await {
+    pub(super) async fn say_now(&self, talk: Talk) {
+        if let Err(error) = self.link.peer.send(&Message::Talk(talk).encode()).await {
             log::warn!("not said: {error}");
         }
     }
 
-    async fn say_seen(&self) {
-        if let Some((_, address)) = self.peer.path() {
-            self.say(Talk::Seen { address }).await;
+    pub(super) async fn say_seen(&self) {
+        if let Some((_, address)) = self.link.peer.path() {
+            self.say_now(Talk::Seen { address }).await;
         }
     }
 
     async fn offer_media(&mut self, session: &Session, life: &mut Call) -> Vec<Effect> {
-        match self.peer.create_media_offer().await {
+        match self.link.peer.create_media_offer().await {
             Ok(sdp) => vec![Effect::Send(Talk::Description { kind: DescriptionKind::Offer, sdp })],
             Err(error) => step(life, &session.line, Input::Broke(refused(&error))),
         }
@@ -285,11 +261,13 @@ impl Conversation {
         sdp: &str,
     ) -> Vec<Effect> {
         let taken = match kind {
-            DescriptionKind::Offer => self.peer.accept_media_offer(sdp).await.map(|(answer, agreement)| {
-                (Some(Talk::Description { kind: DescriptionKind::Answer, sdp: answer }), agreement)
-            }),
+            DescriptionKind::Offer => {
+                self.link.peer.accept_media_offer(sdp).await.map(|(answer, agreement)| {
+                    (Some(Talk::Description { kind: DescriptionKind::Answer, sdp: answer }), agreement)
+                })
+            }
             DescriptionKind::Answer => {
-                self.peer.accept_media_answer(sdp).await.map(|agreement| (None, agreement))
+                self.link.peer.accept_media_answer(sdp).await.map(|agreement| (None, agreement))
             }
         };
         match taken {
@@ -314,8 +292,9 @@ impl Conversation {
             return Vec::new();
         }
         self.connected = Some(session.now());
+        self.again.begin(&session.transport, life.nonces());
         let effects = step(life, &session.line, Input::MediaReady);
-        match Running::start(session, &self.peer, &mut self.streams, agreement).await {
+        match Running::start(session, &self.link.peer, &mut self.link.streams, agreement).await {
             Ok(media) => {
                 media.media().set_muted(self.muted);
                 media.media().set_video(self.video_on);
@@ -334,24 +313,25 @@ impl Conversation {
     }
 
     /// Tells the path, once for each change.
-    async fn path(&mut self, session: &Session) {
+    pub(super) async fn path(&mut self, session: &Session) {
         // Whoever is asked for consent wants to know it before the call is connected.
         let wanted = self.connected.is_some() || !session.config.auto_accept;
-        let Some(path) = self.peer.path().filter(|_| wanted) else { return };
-        if self.told_path == Some(path) {
+        let Some(path) = self.link.peer.path().filter(|_| wanted) else { return };
+        let Some(port) = self.link.ports.get(path.0) else { return };
+        let local = LocalEnd { kind: port.kind(), address: port.address(), protocol: port.protocol() };
+        let event = session.path.describe(local, path.1, self.link.peer.sample().round_trip);
+        let same = |told: &PathEvent| *told == PathEvent { rtt_ms: told.rtt_ms, ..event.clone() };
+        if self.told_path.as_ref().is_some_and(same) {
             return;
         }
-        let Some(port) = self.ports.get(path.0) else { return };
-        self.told_path = Some(path);
-        let local = LocalEnd { kind: port.kind(), address: port.address(), protocol: port.protocol() };
-        let event = session.path.describe(local, path.1, self.peer.sample().round_trip);
         self.relayed = event.kind == PathKind::Relay;
+        self.told_path = Some(event.clone());
         session.emit(CallEvent::Path(event)).await;
     }
 
     async fn media_event(&mut self, session: &Session, event: MediaEvent) {
         match event {
-            MediaEvent::KeyFrameNeeded => self.peer.request_key_frame(),
+            MediaEvent::KeyFrameNeeded => self.link.peer.request_key_frame(),
             MediaEvent::FirstRemoteFrame(kind) => self.first_frame(session, kind).await,
             MediaEvent::Trouble(notice) => session.emit(CallEvent::Warning(notice)).await,
             MediaEvent::Mended(code) => session.emit(CallEvent::Mended { code }).await,
@@ -372,7 +352,8 @@ impl Conversation {
 
     async fn stats(&mut self, session: &Session) {
         let Some(media) = &self.media else { return };
-        let sample = media.sample(&self.peer);
+        let relayed_bytes = session.transport.relayed();
+        let sample = Sample { relayed_bytes, ..media.sample(&self.link.peer) };
         let stats = self.meter.take(session.now(), sample);
         session.emit(CallEvent::Stats(Box::new(stats))).await;
     }

@@ -18,7 +18,7 @@ impl Conversation {
     async fn insist(&mut self, talk: &Talk) {
         loop {
             let heard = async {
-                while let Some(event) = self.streams.events.recv().await {
+                while let Some(event) = self.link.streams.events.recv().await {
                     if matches!(event, PeerEvent::ChannelClosed | PeerEvent::Failed) {
                         return;
                     }
@@ -27,7 +27,7 @@ impl Conversation {
             if tokio::time::timeout(LAST_WORD_INTERVAL, heard).await.is_ok() {
                 return;
             }
-            self.say(talk.clone()).await;
+            self.say_now(talk.clone()).await;
         }
     }
 
@@ -39,7 +39,7 @@ impl Conversation {
         if let Some(last_word) = ending.last_word() {
             let _ = tokio::time::timeout(LINGER, self.insist(&last_word)).await;
         }
-        if let Ok(peer) = Arc::try_unwrap(self.peer) {
+        if let Ok(peer) = Arc::try_unwrap(self.link.peer) {
             peer.close().await;
         }
     }

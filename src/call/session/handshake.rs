@@ -4,13 +4,16 @@
 
 use super::converse::{First, Joined};
 use crate::call::Role;
-use crate::call::channel::Message;
+use crate::call::channel::{DescriptionKind, Message, Talk};
+use crate::call::event::PathKind;
 use crate::call::identity::Identity;
-use crate::call::peer::{IceCredentials, PacketPort, Peer, PeerConfig, PeerError, PeerEvent, PeerStreams};
+use crate::call::peer::{
+    IceCredentials, PacketPort, Peer, PeerConfig, PeerError, PeerEvent, PeerStreams, RELAY_HOLD, SentStreams,
+};
 use crate::call::verify::Verification;
 use crate::code::facts::Fingerprint;
 use crate::code::keys::{self, CallKeys, certificate_hash};
-use crate::code::words::{SafetyInput, safety_words};
+use crate::code::words::{SafetyInput, again_keys, safety_words};
 use crate::media::frame::Codec;
 use crate::transport::{Agent, Port};
 use bytes::Bytes;
@@ -39,8 +42,38 @@ pub(super) struct Terms {
     pub(super) fingerprint: Option<Fingerprint>,
     /// The video codecs that this end codes and decodes.
     pub(super) video_codecs: Vec<Codec>,
+    /// What this end sends.
+    pub(super) sent: SentStreams,
+    /// Only paths without a relay at this end will do.
+    pub(super) direct: bool,
     /// The call's clock zero.
     pub(super) started: Instant,
+}
+
+/// What two ends that met know of each other: enough to meet again, and for nobody else to pass for one of them.
+#[derive(Debug)]
+pub(super) struct Bond {
+    terms: Terms,
+    offerer_hash: [u8; 32],
+    answerer_hash: [u8; 32],
+}
+
+impl Bond {
+    /// The terms on which they meet again, by the nonces that they exchanged.
+    pub(super) fn again(&self, [offerer_nonce, answerer_nonce]: &[[u8; 32]; 2]) -> Terms {
+        let (offerer_hash, answerer_hash) = (&self.offerer_hash, &self.answerer_hash);
+        let sas = &self.terms.keys.sas;
+        let input = SafetyInput { offerer_nonce, answerer_nonce, offerer_hash, answerer_hash, sas };
+        let theirs = match self.terms.role {
+            Role::Offerer => answerer_hash,
+            Role::Answerer => offerer_hash,
+        };
+        Terms {
+            keys: again_keys(&input),
+            fingerprint: Some(Fingerprint::of(theirs, true)),
+            ..self.terms.clone()
+        }
+    }
 }
 
 /// A friend who has proved that it holds the code.
@@ -56,13 +89,18 @@ pub(super) struct Met {
     pub(super) streams: PeerStreams,
     /// For the safety words.
     pub(super) verification: Verification,
+    /// For another time.
+    pub(super) bond: Bond,
 }
 
 impl Met {
     /// What the conversation begins with.
     pub(super) fn parts(self) -> (Joined, First) {
-        let Self { agent, ports, peer, streams, verification } = self;
-        (Joined { agent, ports, peer, streams }, First::Verified(verification))
+        let Self { agent, ports, peer, streams, verification, bond } = self;
+        (
+            Joined { _agent: agent, ports, peer: Arc::new(peer), streams },
+            First::Verified(verification, Box::new(bond)),
+        )
     }
 }
 
@@ -117,15 +155,18 @@ impl PacketPort for Port {
     }
 }
 
-/// Meets whoever is at the other end of `agent`; an answerer rings at `candidates`. `path_found` is called when
+/// Meets whoever is at the other end of `agent`; an answerer rings at `candidates`. For `relay_hold` direct
+/// paths have the field for themselves. `path_found` is called when
 /// there is a way to the other end and only the authentication is left.
 pub(super) async fn meet(
     terms: Terms,
     agent: Agent,
     candidates: Vec<SocketAddr>,
+    relay_hold: Duration,
     path_found: impl FnOnce() + Send,
 ) -> Result<Met, Unmet> {
-    let ports = agent.ports();
+    let mut ports = agent.ports();
+    ports.retain(|port| !terms.direct || port.kind() != PathKind::Relay);
     let (local, remote) = match terms.role {
         Role::Offerer => (&terms.keys.offer_ice, &terms.keys.answer_ice),
         Role::Answerer => (&terms.keys.answer_ice, &terms.keys.offer_ice),
@@ -134,7 +175,9 @@ pub(super) async fn meet(
         identity: terms.identity.clone(),
         local: ice(local),
         ports: ports_of(&ports),
+        relay_hold,
         video_codecs: terms.video_codecs.clone(),
+        sent: terms.sent.clone(),
         verify_fingerprint: false,
         started: terms.started,
     };
@@ -148,9 +191,56 @@ pub(super) async fn meet(
     let up = |event: &PeerEvent| matches!(event, PeerEvent::Connected | PeerEvent::ChannelOpen);
     let first = within(patience, wait_for(&mut streams, up)).await??;
     path_found();
-    let verification =
+    let (verification, [offerer_hash, answerer_hash]) =
         within(AUTHENTICATION_TIMEOUT, authenticate(&terms, &peer, &mut streams, first)).await??;
-    Ok(Met { agent, ports, peer, streams, verification })
+    let bond = Bond { terms, offerer_hash, answerer_hash };
+    Ok(Met { agent, ports, peer, streams, verification, bond })
+}
+
+/// Meets a friend again, and describes the media at once, since both persons want the call: the connection can take
+/// over from another.
+pub(super) async fn meet_again(
+    terms: Terms,
+    agent: Agent,
+    candidates: Vec<SocketAddr>,
+    path_found: impl FnOnce() + Send,
+) -> Result<Joined, Unmet> {
+    let role = terms.role;
+    let met = meet(terms, agent, candidates, RELAY_HOLD, path_found).await?;
+    let (mut joined, _) = met.parts();
+    let described = describe(role, &joined.peer, &mut joined.streams);
+    within(AUTHENTICATION_TIMEOUT, described).await??;
+    Ok(joined)
+}
+
+async fn describe(role: Role, peer: &Peer, streams: &mut PeerStreams) -> Result<(), Unmet> {
+    if role == Role::Offerer {
+        let sdp = peer.create_media_offer().await?;
+        say(peer, Talk::Description { kind: DescriptionKind::Offer, sdp }).await?;
+    }
+    loop {
+        // The answerer's authentication may come more than once.
+        let Ok(Message::Talk(Talk::Description { kind, sdp })) =
+            Message::decode(&next_message(streams).await?)
+        else {
+            continue;
+        };
+        match (role, kind) {
+            (Role::Offerer, DescriptionKind::Answer) => {
+                peer.accept_media_answer(&sdp).await?;
+                return Ok(());
+            }
+            (Role::Answerer, DescriptionKind::Offer) => {
+                let (sdp, _) = peer.accept_media_offer(&sdp).await?;
+                return say(peer, Talk::Description { kind: DescriptionKind::Answer, sdp }).await;
+            }
+            _ => {}
+        }
+    }
+}
+
+async fn say(peer: &Peer, talk: Talk) -> Result<(), Unmet> {
+    Ok(peer.send(&Message::Talk(talk).encode()).await?)
 }
 
 /// Ports as a peer takes them.
@@ -171,7 +261,7 @@ async fn authenticate(
     peer: &Peer,
     streams: &mut PeerStreams,
     first: PeerEvent,
-) -> Result<Verification, Unmet> {
+) -> Result<(Verification, [[u8; 32]; 2]), Unmet> {
     if first != PeerEvent::ChannelOpen {
         wait_for(streams, |event| *event == PeerEvent::ChannelOpen).await?;
     }
@@ -196,7 +286,7 @@ async fn authenticate(
     if terms.role == Role::Offerer {
         peer.send(&authentication).await?;
     }
-    Ok(verification(&terms.keys, offerer, answerer))
+    Ok((verification(&terms.keys, offerer, answerer), [offerer, answerer]))
 }
 
 /// The answerer speaks first, and says it again until it is answered: the stack loses what arrives between

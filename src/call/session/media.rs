@@ -3,21 +3,27 @@
 
 use super::Session;
 use crate::call::event::{AudioStats, CodecNames, VideoStats};
-use crate::call::peer::{Agreement, Peer, PeerStreams};
+use crate::call::peer::{Agreement, KindSample, Peer, PeerStreams};
 use crate::call::stats::Sample;
 use crate::error::{Exit, Failure};
 use crate::media::frame::{Codec, EncodedFrame, MediaPacket};
 use crate::media::{Media, MediaEvent, MediaEvents, Negotiated};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
-/// Media that runs.
+/// Media that runs, over one connection at a time; what still comes over the one before is taken, too.
 pub(super) struct Running {
     media: Arc<Media>,
     events: MediaEvents,
-    pump: tokio::task::JoinHandle<()>,
+    /// Where frames go.
+    peer: watch::Sender<Arc<Peer>>,
+    outgoing: tokio::task::JoinHandle<()>,
+    incoming: JoinSet<()>,
     codecs: Names,
+    /// Counted by the connections before this one.
+    before: (KindSample, KindSample),
 }
 
 /// What is sent and received with what.
@@ -46,16 +52,22 @@ impl Running {
             Failure::new(Exit::Failure, "internal", format!("Opening the devices broke: {error}."), "")
         })??;
         let media = Arc::new(media);
-        let pump = Pump {
-            peer: Arc::clone(peer),
-            media: Arc::clone(&media),
-            frames,
-            audio: streams.take_audio(),
-            video: streams.take_video(),
-        };
-        let pump = tokio::spawn(pump.run());
+        let (sender, receiver) = watch::channel(Arc::clone(peer));
+        let outgoing = tokio::spawn(send(frames, receiver));
+        let mut incoming = JoinSet::new();
+        incoming.spawn(receive(Arc::clone(&media), streams.take_audio(), streams.take_video()));
         let codecs = Names { sent: agreement, cipher: peer.ciphers().await, ..Names::default() };
-        Ok(Self { media, events, pump, codecs })
+        Ok(Self { media, events, peer: sender, outgoing, incoming, codecs, before: Default::default() })
+    }
+
+    /// From now on by this connection.
+    pub(super) fn move_to(&mut self, peer: &Arc<Peer>, streams: &mut PeerStreams) {
+        let last = self.peer.send_replace(Arc::clone(peer)).sample();
+        self.before = (last.audio.after(&self.before.0), last.video.after(&self.before.1));
+        while self.incoming.try_join_next().is_some() {}
+        self.incoming.spawn(receive(Arc::clone(&self.media), streams.take_audio(), streams.take_video()));
+        peer.request_key_frame();
+        self.media.key_frame();
     }
 
     /// The next event, of media that may not run yet.
@@ -90,8 +102,8 @@ impl Running {
         let name = |codec: Option<Codec>| codec.map(|codec| codec.name().to_owned());
         let (sound_kbps, video_kbps) = stats.target_kbps;
         Sample {
-            audio: counted.audio,
-            video: counted.video,
+            audio: counted.audio.after(&self.before.0),
+            video: counted.video.after(&self.before.1),
             check_rtt: counted.round_trip,
             frames_sent: stats.picture.frames_sent,
             frames_shown: stats.picture.frames_decoded,
@@ -116,13 +128,15 @@ impl Running {
                 video_received: name(received.1),
                 cipher: self.codecs.cipher.clone(),
             },
+            ..Sample::default()
         }
     }
 
     /// Closes the devices.
-    pub(super) async fn stop(self) {
-        self.pump.abort();
-        let _ = self.pump.await;
+    pub(super) async fn stop(mut self) {
+        self.outgoing.abort();
+        let _ = self.outgoing.await;
+        self.incoming.shutdown().await;
         // Dropping closes devices and completes files, which may take a moment.
         let closing = tokio::task::spawn_blocking(move || drop(self.media));
         let _ = tokio::time::timeout(CLOSING_TIMEOUT, closing).await;
@@ -132,26 +146,24 @@ impl Running {
 /// A sound server that hangs is not waited for.
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Carries frames out and packets in.
-struct Pump {
-    peer: Arc<Peer>,
-    media: Arc<Media>,
-    frames: mpsc::Receiver<EncodedFrame>,
-    audio: mpsc::Receiver<MediaPacket>,
-    video: mpsc::Receiver<MediaPacket>,
+/// Carries frames out, by the connection there is.
+async fn send(mut frames: mpsc::Receiver<EncodedFrame>, peer: watch::Receiver<Arc<Peer>>) {
+    while let Some(frame) = frames.recv().await {
+        peer.borrow().send_frame(frame);
+    }
 }
 
-impl Pump {
-    async fn run(mut self) {
-        loop {
-            tokio::select! {
-                Some(packet) = self.audio.recv() => self.media.packet(packet),
-                Some(packet) = self.video.recv() => self.media.packet(packet),
-                Some(frame) = self.frames.recv() => {
-                    self.peer.send_frame(frame);
-                }
-                else => return,
-            }
+/// Carries one connection's packets in, until it or the media is gone.
+async fn receive(
+    media: Arc<Media>,
+    mut audio: mpsc::Receiver<MediaPacket>,
+    mut video: mpsc::Receiver<MediaPacket>,
+) {
+    loop {
+        tokio::select! {
+            Some(packet) = audio.recv() => media.packet(packet),
+            Some(packet) = video.recv() => media.packet(packet),
+            else => return,
         }
     }
 }

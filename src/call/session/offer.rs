@@ -1,13 +1,13 @@
 //! I/O: the offerer's way from nothing to an authenticated friend.
 
 use super::handshake::{Met, Terms, Unmet, meet};
-use super::{
-    CODE_LIFETIME, Line, Session, credentials, items, no_address, random, sleep_until, step, unix_seconds,
-};
+use super::relayed::{self, HeadStart};
+use super::{CODE_LIFETIME, Line, Session, credentials, no_address, random, sleep_until, step, unix_seconds};
 use crate::call::Role;
 use crate::call::ending::Ending;
 use crate::call::event::{CallEvent, CallState, CodeEvent, CodeForm, CodeKind, Command, PathKind};
 use crate::call::identity::Identity;
+use crate::call::peer::RELAY_HOLD;
 use crate::call::{Call, Input, state};
 use crate::code::expiry::Expiry;
 use crate::code::facts::{Fingerprint, Offer, Secret};
@@ -24,6 +24,14 @@ use tokio::task::{AbortHandle, JoinSet};
 
 /// How often the NATs on this side are opened for a friend whose reply was entered.
 const PUNCH_INTERVAL: Duration = Duration::from_millis(500);
+/// A friend who can be reached is, so long after the reply: checks go out many times a second at both ends.
+const NO_PATH_AFTER: Duration = Duration::from_secs(20);
+const NO_PATH: &str = "The reply was entered, and still no path to your friend was found.";
+const NO_PATH_HELP: &str = "Is `p2pcall answer` still running there with this very code? If so, both networks hide \
+                            their ports, or one lets no UDP through: use a relay. One of p2pcall's own at the one who \
+                            makes the call is enough, any other is needed on both sides: see --relay.";
+/// How long the code waits for the relay to take the doorbell and the guest.
+const REGISTRATION_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Makes a call: from gathering to its end.
 pub async fn offer(config: &CallConfig, line: Line) -> Ending {
@@ -58,8 +66,8 @@ const RELAY_CHANGED: &str = "The relay had to give another address: the code on 
 struct Relays {
     /// Those that still work.
     alive: Vec<LocalCandidate>,
-    /// One was lost, and is asked for anew.
-    lost: bool,
+    /// Those that were lost and are asked for anew: the same address is as good as ever.
+    lost: Vec<LocalCandidate>,
     /// The code's other addresses are dead.
     alone: bool,
 }
@@ -72,12 +80,16 @@ struct Waiting {
     offer: OfferId,
     /// Where a reply says that the friend is.
     punch: Vec<SocketAddr>,
+    /// When to say that the friend is not there.
+    doubt: Option<Duration>,
     relays: Relays,
+    head_start: HeadStart,
     handshakes: JoinSet<(AgentId, Result<Met, Unmet>)>,
     handles: HashMap<AgentId, AbortHandle>,
 }
 
 async fn wait_with_a_code(mut session: Session) -> Outcome {
+    session.transport.set_probe(relayed::probe(random()));
     let gathered = tokio::select! {
         gathered = session.transport.gather(GATHER_DEADLINE) => gathered,
         () = hangup(&mut session.line.commands) => {
@@ -90,14 +102,18 @@ async fn wait_with_a_code(mut session: Session) -> Outcome {
         Ok(waiting) => waiting,
         Err(failure) => return over(session, Ending::Broken(failure)).await,
     };
+    if !session.transport.set_extras(&relayed::registration(&waiting.keys), REGISTRATION_DEADLINE).await {
+        log::warn!("a relay is slow to take the doorbell and the guest of the code");
+    }
     session.emit(CallEvent::Code(code_event(&waiting.code, &gathered.candidates))).await;
     session.emit(state(CallState::Waiting, None)).await;
     let mut life = session.life(Role::Offerer, CODE_LIFETIME, None);
     match ring(&mut session, &mut life, waiting).await {
         Rung::Met(met, others) => {
+            session.transport.set_extras(&relayed::burnt(&others.keys), Duration::ZERO).await;
             drop(others);
             let (joined, first) = met.parts();
-            Outcome::Over(session.converse(life, joined, first).await)
+            Outcome::Over(Box::pin(session.converse(life, joined, first)).await)
         }
         Rung::Over(ending) => {
             session.transport.close().await;
@@ -133,8 +149,9 @@ fn prepare(session: &Session, gathered: &Gathered) -> Result<Waiting, Failure> {
     let identity = Identity::generate().map_err(|error| {
         Failure::new(Exit::Failure, "no_certificate", format!("No certificate could be made: {error}."), "")
     })?;
-    let items = items(&gathered.candidates, false);
-    if items.is_empty() {
+    let relay_of = |one: &LocalCandidate| session.transport.relay(one.relay?.link);
+    let told = relayed::tell(&gathered.candidates, false, relay_of);
+    if told.items.is_empty() {
         return Err(no_address(&session.config, gathered));
     }
     let fingerprint = Fingerprint::of(&identity.fingerprint(), false);
@@ -144,8 +161,8 @@ fn prepare(session: &Session, gathered: &Gathered) -> Result<Waiting, Failure> {
         expiry: Expiry::at(unix_seconds() + CODE_LIFETIME.as_secs()),
         network: glance::ours(gathered, &session.config.network, Waited::Long).network,
         wants_video: session.config.media.video != VideoChoice::None,
-        open_relay: false,
-        items,
+        open_relay: told.open_relay,
+        items: told.items,
     })
     .map_err(|error| {
         Failure::new(Exit::Failure, "no_code", format!("No code could be made: {error}."), "")
@@ -158,6 +175,8 @@ fn prepare(session: &Session, gathered: &Gathered) -> Result<Waiting, Failure> {
         keys: keys.clone(),
         fingerprint: None,
         video_codecs: crate::media::video_codecs(),
+        sent: super::sent_streams()?,
+        direct: false,
         started: session.line.started,
     };
     let relayed = gathered.candidates.iter().filter(|candidate| candidate.kind == PathKind::Relay);
@@ -168,7 +187,9 @@ fn prepare(session: &Session, gathered: &Gathered) -> Result<Waiting, Failure> {
         terms,
         offer,
         punch: Vec::new(),
+        doubt: None,
         relays,
+        head_start: HeadStart::default(),
         handshakes: JoinSet::new(),
         handles: HashMap::new(),
     })
@@ -180,12 +201,14 @@ fn code_event(code: &OfferCode, candidates: &[crate::transport::LocalCandidate])
     let public = candidates.iter().any(|candidate| {
         candidate.kind == PathKind::Host && crate::transport::interfaces::is_public(candidate.address.ip())
     });
+    // And our relay lets the friend in.
+    let surely = public || code.offer().open_relay;
     CodeEvent {
         kind: CodeKind::Offer,
         form: CodeForm::P2p,
         chars: text.chars().count(),
         code: text,
-        reply_needed: public.then_some(false),
+        reply_needed: surely.then_some(false),
         expires_in: CODE_LIFETIME.as_secs(),
     }
 }
@@ -223,7 +246,12 @@ async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> R
                 None => step(life, &session.line, Input::Told(Command::Hangup)),
             },
             _ = punches.tick(), if !waiting.punch.is_empty() => {
-                session.transport.punch(&waiting.punch);
+                waiting.punch(session);
+                continue;
+            }
+            () = sleep_until(session.line.started, waiting.doubt) => {
+                waiting.doubt = None;
+                session.warn("no_path", NO_PATH, NO_PATH_HELP).await;
                 continue;
             }
             () = sleep_until(session.line.started, life.poll_timeout()) => {
@@ -240,10 +268,15 @@ async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> R
 /// Takes a transport event; says why the code is dead, when it is.
 async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEvent) -> Option<&'static str> {
     match event {
-        TransportEvent::Ring { agent, .. } => {
+        TransportEvent::Ring { agent, from, relayed, .. } => {
             if let Some(attached) = session.transport.attach(agent) {
                 let terms = waiting.terms.clone();
-                let meeting = async move { (agent, meet(terms, attached, Vec::new(), || ()).await) };
+                let mut hold = waiting.head_start.left(session.now(), RELAY_HOLD);
+                // Who rings first from the relay itself has given direct paths their head start, or has none.
+                if relayed && waiting.relays.alive.iter().any(|relay| relay.address.ip() == from.ip()) {
+                    hold = Duration::ZERO;
+                }
+                let meeting = async move { (agent, meet(terms, attached, Vec::new(), hold, || ()).await) };
                 let handle = waiting.handshakes.spawn(meeting);
                 waiting.handles.insert(agent, handle);
             }
@@ -256,7 +289,7 @@ async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEve
         TransportEvent::ServerFailed(failure) => session.server_failed(failure).await,
         TransportEvent::CandidateLearnt(candidate) => {
             session.path.own.push(super::told(&candidate));
-            return (candidate.kind == PathKind::Relay && waiting.relays.lost).then_some(RELAY_CHANGED);
+            return waiting.relays.learn(&candidate);
         }
         TransportEvent::CandidateLost(candidate) => {
             session.path.own.retain(|own| own.address != candidate.address);
@@ -268,20 +301,33 @@ async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEve
             let dead = waiting.relays.lose(|relay| left_from(relay).is_some_and(|from| gone.contains(&from)));
             return dead.or_else(|| waiting.relays.remain());
         }
-        TransportEvent::Refused { .. }
-        | TransportEvent::Doorbell { .. }
-        | TransportEvent::PortClosed { .. } => {}
+        TransportEvent::Refused { .. } | TransportEvent::PortClosed { .. } => {}
     }
     None
+}
+
+impl Waiting {
+    /// Opens the NATs of this side for a friend whose reply was entered. A friend whom nothing hides learns from it
+    /// where we are, which is not what our code says if our NAT shows each peer another port.
+    fn punch(&self, session: &Session) {
+        let (own, friend) = (&self.keys.offer_ice, &self.keys.answer_ice);
+        session.transport.knock(&self.punch, &own.ufrag, &credentials(friend));
+    }
 }
 
 impl Relays {
     /// Some were lost. Those that are left, or the machine's own addresses, keep the code alive.
     fn lose(&mut self, lost: impl Fn(&LocalCandidate) -> bool) -> Option<&'static str> {
-        let before = self.alive.len();
-        self.alive.retain(|relay| !lost(relay));
-        self.lost |= self.alive.len() < before;
+        self.lost.extend(self.alive.extract_if(.., |relay| lost(relay)));
         (self.alone && self.alive.is_empty()).then_some(NETWORK_CHANGED)
+    }
+
+    /// A relayed address came. Our own relay gives back the one that was lost with it; any other is in no code.
+    fn learn(&mut self, candidate: &LocalCandidate) -> Option<&'static str> {
+        let known = self.lost.iter().position(|one| one.address == candidate.address);
+        self.alive.extend(known.map(|index| self.lost.swap_remove(index)));
+        let other = candidate.kind == PathKind::Relay && known.is_none();
+        (other && !self.lost.is_empty()).then_some(RELAY_CHANGED)
     }
 
     /// All other addresses were lost.
@@ -315,8 +361,9 @@ async fn pasted(session: &Session, waiting: &mut Waiting, text: &str) {
     match paste::read_reply(text, &waiting.code, &waiting.keys) {
         Ok(reply) => {
             let addresses = addresses(&reply);
-            session.transport.punch(&addresses);
             waiting.punch = addresses;
+            waiting.punch(session);
+            waiting.doubt = Some(session.now() + NO_PATH_AFTER);
             session.emit(state(CallState::Connecting, None)).await;
         }
         Err(wrong) => session.warn("bad_code", wrong.to_string(), "").await,

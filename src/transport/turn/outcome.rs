@@ -21,6 +21,15 @@ pub struct Extras {
     pub guest: Option<Guest>,
 }
 
+/// What of [`Extras`] a server has taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Taken {
+    /// The doorbell rings.
+    pub doorbell: bool,
+    /// The guest may come.
+    pub guest: bool,
+}
+
 /// Why there is no allocation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TurnError {
@@ -64,9 +73,13 @@ pub enum TurnEvent {
         relayed: SocketAddr,
         /// How the server sees us.
         mapped: Option<SocketAddr>,
+        /// What it took with it.
+        taken: Taken,
     },
-    /// The server answered our doorbell (or took it away).
-    Doorbell(bool),
+    /// The server answered to a change of the extras, or takes others than before.
+    Taken(Taken),
+    /// The server refuses to let the allocation live longer than it was promised.
+    NotProlonged(TurnError),
     /// There is none, or no longer. The client is over.
     Failed(TurnError),
     /// RFC 8489 §10: go there instead. The client is over.

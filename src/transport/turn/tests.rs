@@ -24,6 +24,8 @@ struct Bench {
     client: TurnClient,
     now: Instant,
     nonce: u32,
+    /// The server knows no doorbell.
+    deaf: bool,
 }
 
 /// A request as the server sees it.
@@ -43,7 +45,7 @@ impl Bench {
         let client = TurnClient::new(framing, Login::of(login, 1_700_000_000), Extras::default(), ids);
         #[expect(clippy::disallowed_methods, reason = "any instant will do as the beginning")]
         let now = Instant::now();
-        Self { client, now, nonce: 0 }
+        Self { client, now, nonce: 0, deaf: false }
     }
 
     fn allocated() -> Self {
@@ -95,7 +97,7 @@ impl Bench {
 
     fn success(&mut self, seen: &Seen, key: &Key) {
         let mut buffer = [0; 256];
-        let doorbell = Message::parse(&seen.bytes).unwrap().get(attr::DOORBELL);
+        let doorbell = Message::parse(&seen.bytes).unwrap().get(attr::DOORBELL).filter(|_| !self.deaf);
         let bytes = Builder::new(&mut buffer, Class::Success, seen.method, seen.id)
             .put(attr::XOR_RELAYED_ADDRESS, address(RELAYED))
             .put(attr::LIFETIME, 600)
@@ -347,12 +349,58 @@ fn a_doorbell_is_registered_and_withdrawn() {
     assert_eq!(guest, None, "a space is no graphic character");
     bench.client.set_extras(bench.now, Extras { doorbell: Some("offerufr".into()), guest: None });
     assert_eq!(bench.serve(), [Method::REFRESH]);
-    assert_eq!(bench.client.poll_event(), Some(TurnEvent::Doorbell(true)));
+    assert!(bench.client.is_up_to_date());
+    let on = Taken { doorbell: true, guest: false };
+    assert_eq!(bench.client.poll_event(), Some(TurnEvent::Taken(on)));
     bench.client.set_extras(bench.now, Extras::default());
+    assert!(!bench.client.is_up_to_date());
     let seen = bench.next().unwrap();
     assert_eq!(Message::parse(&seen.bytes).unwrap().get(attr::DOORBELL), Some(""));
     bench.success(&seen, &Bench::key());
-    assert_eq!(bench.client.poll_event(), Some(TurnEvent::Doorbell(false)));
+    assert_eq!(bench.client.poll_event(), Some(TurnEvent::Taken(Taken::default())));
+}
+
+#[test]
+fn a_server_that_knows_no_doorbell_is_not_asked_again() {
+    let extras = |ufrag: &str| Extras { doorbell: Some(ufrag.into()), guest: None };
+    let mut bench = Bench::new(&password("right"), Framing::Datagram);
+    bench.client.extras = extras("probeufr");
+    bench.deaf = true;
+    bench.client.allocate(bench.now);
+    bench.serve();
+    let event = bench.client.poll_event();
+    assert!(matches!(event, Some(TurnEvent::Allocated { taken, .. }) if taken == Taken::default()));
+    bench.client.set_extras(bench.now, extras("offerufr"));
+    assert!(bench.client.is_up_to_date() && bench.next().is_none());
+}
+
+#[test]
+fn a_relay_without_ipv4_is_asked_for_ipv6() {
+    let mut bench = Bench::new(&password("right"), Framing::Datagram);
+    bench.client.allocate(bench.now);
+    for code in [401, 440] {
+        let seen = bench.next().unwrap();
+        assert_eq!(Message::parse(&seen.bytes).unwrap().get(attr::REQUESTED_ADDRESS_FAMILY), None);
+        bench.error(&seen, code);
+    }
+    let seen = bench.next().unwrap();
+    let family = Message::parse(&seen.bytes).unwrap().get(attr::REQUESTED_ADDRESS_FAMILY);
+    assert_eq!(family, Some(p2pcall_relay::stun::AddressFamily::V6));
+    bench.error(&seen, 440);
+    assert_eq!(bench.failure(), TurnError::Refused { code: 440, reason: "soso".into() });
+}
+
+#[test]
+fn an_allocation_that_is_not_prolonged_lives_on_while_it_may() {
+    let mut bench = Bench::allocated();
+    bench.pass(REFRESH_INTERVAL);
+    let seen = bench.next().unwrap();
+    bench.error(&seen, 508);
+    let event = bench.client.poll_event();
+    assert!(matches!(event, Some(TurnEvent::NotProlonged(TurnError::Refused { code: 508, .. }))));
+    assert!(bench.client.is_allocated());
+    bench.pass(REFRESH_INTERVAL);
+    assert_eq!(bench.serve(), [Method::REFRESH]);
 }
 
 #[test]

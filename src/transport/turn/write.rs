@@ -1,6 +1,8 @@
 //! How a TURN client's messages are written.
 
-use p2pcall_relay::stun::{Builder, CHANNEL_HEADER, ChannelData, Class, Method, Seal, TransactionId, attr};
+use p2pcall_relay::stun::{
+    AddressFamily, Builder, CHANNEL_HEADER, ChannelData, Class, Method, Seal, TransactionId, attr,
+};
 use std::net::SocketAddr;
 
 use super::requests::Request;
@@ -23,7 +25,13 @@ impl TurnClient {
         let mut buffer = [0; MAX_REQUEST];
         let builder = Builder::new(&mut buffer, Class::Request, method, id);
         let builder = match request {
-            Request::Allocate => self.put_extras(builder.put(attr::REQUESTED_TRANSPORT, attr::UDP), id),
+            Request::Allocate => {
+                let family = self.v6.then_some(AddressFamily::V6);
+                let builder = builder
+                    .put(attr::REQUESTED_TRANSPORT, attr::UDP)
+                    .put_some(attr::REQUESTED_ADDRESS_FAMILY, family);
+                self.put_extras(builder, id)
+            }
             Request::Refresh => self.put_extras(builder, id),
             Request::Release => builder.put(attr::LIFETIME, 0),
             // RFC 8656 §9: the port does not matter.
@@ -41,12 +49,13 @@ impl TurnClient {
 
     fn put_extras<'b>(&self, builder: Builder<'b>, id: TransactionId) -> Builder<'b> {
         // An empty value withdraws what was registered, an absent one changes nothing.
-        let withdrawn = self.doorbell.then_some("");
+        let withdrawn = self.taken.doorbell.then_some("");
         let builder = builder.put_some(attr::DOORBELL, self.extras.doorbell.as_deref().or(withdrawn));
         match (&self.extras.guest, &self.challenge) {
             (Some(guest), Some(challenge)) => {
                 builder.put(attr::GUEST, guest.seal(challenge.key(), &id).as_slice())
             }
+            (None, Some(_)) if self.taken.guest => builder.put(attr::GUEST, &[]),
             _ => builder,
         }
     }

@@ -75,14 +75,18 @@ fn path(model: &Model) -> Vec<(&'static str, String)> {
 
 fn network(stats: &StatsEvent) -> Vec<(&'static str, String)> {
     let ms = |value: Option<f32>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1} ms"));
-    vec![
+    let mut facts = vec![
         ("RTT", format!("{}, jitter {}", ms(stats.rtt_ms), ms(stats.jitter_ms))),
         ("sent", direction(&stats.sent)),
         ("", counters(&stats.sent)),
         ("received", direction(&stats.received)),
         ("", counters(&stats.received)),
         ("target", format!("{} kbit/s", stats.target_kbps)),
-    ]
+    ];
+    if stats.relayed_bytes > 0 {
+        facts.push(("relayed", format!("{} in this call", text::bytes(stats.relayed_bytes))));
+    }
+    facts
 }
 
 fn direction(side: &DirectionStats) -> String {
@@ -119,4 +123,19 @@ fn names(stats: &StatsEvent) -> Vec<(&'static str, String)> {
         ("codecs", format!("{}, {video}", or_none(&names.audio))),
         ("cipher", names.cipher.clone().unwrap_or_else(|| "not known yet".to_owned())),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_relayed_is_said_where_anything_was() {
+        let row = |relayed_bytes| {
+            let facts = network(&StatsEvent { relayed_bytes, ..StatsEvent::default() });
+            facts.into_iter().find(|(label, _)| *label == "relayed").map(|(_, value)| value)
+        };
+        assert_eq!(row(0), None);
+        assert_eq!(row(48_300_000).as_deref(), Some("48.3 MB in this call"));
+    }
 }

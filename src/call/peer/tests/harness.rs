@@ -169,7 +169,9 @@ impl End {
             identity: identity.clone(),
             local: local.clone(),
             ports,
+            relay_hold: RELAY_HOLD,
             video_codecs: setup.video,
+            sent: SentStreams::new().unwrap(),
             verify_fingerprint: setup.verify,
             started: Instant::now(),
         };

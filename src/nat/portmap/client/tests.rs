@@ -23,16 +23,14 @@ fn serve(at: Ipv4Addr, answers: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static)
 }
 
 fn natpmp_answer(request: &[u8]) -> Vec<u8> {
-    match request {
-        [0, 0] => vec![0, 128, 0, 0, 0, 0, 0, 1, 203, 0, 113, 9],
-        _ => {
-            let mut answer = vec![0, 129, 0, 0, 0, 0, 0, 1];
-            answer.extend(&request[4..6]);
-            answer.extend([0x20, 0x00]);
-            answer.extend(&request[8..12]);
-            answer
-        }
+    if request == [0, 0] {
+        return vec![0, 128, 0, 0, 0, 0, 0, 1, 203, 0, 113, 9];
     }
+    let mut answer = vec![0, 129, 0, 0, 0, 0, 0, 1];
+    answer.extend(&request[4..6]);
+    answer.extend([0x20, 0x00]);
+    answer.extend(&request[8..12]);
+    answer
 }
 
 fn pcp_answer(request: &[u8]) -> Vec<u8> {

@@ -29,6 +29,8 @@ struct Lab {
     sockets: Opened,
     now: Instant,
     clients: HashMap<SocketAddr, TurnClient>,
+    /// What of the last one's extras was taken.
+    taken: Taken,
     /// What came to clients, and to peers beyond the relay.
     heard: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
 }
@@ -57,7 +59,14 @@ impl Lab {
         let credentials = Credentials::new("here", &[user], vec!["north".into()]);
         let shared = Shared::new(&settings, credentials, [7; 32], Now { monotonic: now, unix: UNIX });
         let server = Server::new(settings, Arc::new(shared), Shard::new(0).unwrap());
-        Self { server, sockets: Opened::default(), now, clients: HashMap::new(), heard: Vec::new() }
+        Self {
+            server,
+            sockets: Opened::default(),
+            now,
+            clients: HashMap::new(),
+            taken: Taken::default(),
+            heard: Vec::new(),
+        }
     }
 
     fn clock(&self) -> Now {
@@ -78,7 +87,8 @@ impl Lab {
         self.clients.insert(address(from), client);
         self.run();
         match self.client(from).poll_event() {
-            Some(TurnEvent::Allocated { relayed, mapped }) => {
+            Some(TurnEvent::Allocated { relayed, mapped, taken }) => {
+                self.taken = taken;
                 assert_eq!(mapped, Some(address(from)));
                 Ok(relayed)
             }
@@ -176,7 +186,7 @@ fn the_doorbell_lets_a_stranger_in_who_knows_the_ufrag_and_nobody_else() {
     let mut lab = Lab::new(false);
     let extras = Extras { doorbell: Some("offerufr".into()), guest: None };
     let relayed = lab.join(ALICE, &password("right"), extras).unwrap();
-    assert_eq!(lab.client(ALICE).poll_event(), Some(TurnEvent::Doorbell(true)));
+    assert_eq!(lab.taken, Taken { doorbell: true, guest: false });
     lab.knock(BOB, relayed, &check("anybody1"));
     assert_eq!(lab.heard, []);
     lab.knock(BOB, relayed, &check("offerufr"));
@@ -197,6 +207,7 @@ fn a_guest_reaches_its_host_and_nobody_else() {
     let guest = Guest::new("guest1", "guest1's-word");
     let host = lab.join(ALICE, &password("right"), Extras { doorbell: None, guest }).unwrap();
     let login = RelayLogin::Password(Credential { user: "guest1".into(), password: "guest1's-word".into() });
+    assert_eq!(lab.taken, Taken { doorbell: false, guest: true });
     let guests = lab.join(BOB, &login, Extras::default()).unwrap();
     let now = lab.now;
     lab.client(BOB).send(now, host, b"\x16hello");

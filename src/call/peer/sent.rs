@@ -1,0 +1,55 @@
+//! What this end sends, for as long as the call lasts: the streams' names and how far they have come. A connection
+//! that takes over from another goes on in the same streams, so that the other end hears no seam. Knows no
+//! connection.
+
+use super::PeerError;
+use super::media::Ssrcs;
+use super::packets::{Label, Packetizer};
+use crate::media::frame::{EncodedFrame, MediaKind};
+use rtc::rtp;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The streams of one end of one call. A clone is the same streams.
+#[derive(Clone)]
+pub struct SentStreams(Arc<Streams>);
+
+struct Streams {
+    ssrcs: Ssrcs,
+    audio: Mutex<Packetizer>,
+    video: Mutex<Packetizer>,
+}
+
+impl fmt::Debug for SentStreams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SentStreams({:?})", self.0.ssrcs)
+    }
+}
+
+impl SentStreams {
+    /// New streams, named and begun at random.
+    ///
+    /// # Errors
+    /// `Stack` when the system has no randomness to give.
+    pub fn new() -> Result<Self, PeerError> {
+        let draw = || getrandom::u32().map_err(|error| PeerError::Stack(error.to_string()));
+        let seed = || getrandom::u64().map_err(|error| PeerError::Stack(error.to_string()));
+        // Zero would mean "none" to the part that asks for key frames.
+        let ssrcs = Ssrcs { audio: draw()? | 1, video: draw()? | 1, repair: draw()? & !1 };
+        let (audio, video) = (Packetizer::new(seed()?), Packetizer::new(seed()?));
+        Ok(Self(Arc::new(Streams { ssrcs, audio: Mutex::new(audio), video: Mutex::new(video) })))
+    }
+
+    pub(super) fn ssrcs(&self) -> Ssrcs {
+        self.0.ssrcs
+    }
+
+    /// The packets of the next frame.
+    pub(super) fn packets(&self, frame: &EncodedFrame, label: Label) -> Vec<rtp::Packet> {
+        let packetizer = match frame.codec.kind() {
+            MediaKind::Audio => &self.0.audio,
+            MediaKind::Video => &self.0.video,
+        };
+        packetizer.lock().unwrap_or_else(PoisonError::into_inner).packets(frame, label)
+    }
+}

@@ -1,0 +1,192 @@
+//! I/O: what a conversation does while nothing comes from the friend, and when it moves to another connection.
+
+use super::converse::{Conversation, Joined};
+use super::handshake::Bond;
+use super::meeting::Meeting;
+use super::{Session, step};
+use crate::call::channel::{Candidate, Talk};
+use crate::call::event::PathKind;
+use crate::call::peer::PeerEvent;
+use crate::call::{Call, Effect, Input};
+use crate::transport::{Transport, TransportEvent};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What a person says while the friend is away, at the most: lines of chat, mostly.
+const MAX_UNSAID: usize = 64;
+/// What is still on its way by the connection that was left arrives within this.
+const FORMER_LINGERS: Duration = Duration::from_secs(2);
+
+/// How the friend is met again, and what waits for that.
+#[derive(Default)]
+pub(super) struct Again {
+    /// What is known of the friend; `None` where a description came by hand, and after the beginning.
+    pub(super) bond: Option<Bond>,
+    /// `None` before media flows.
+    meeting: Option<Meeting>,
+    /// Nothing more comes from the connection.
+    pub(super) dead: bool,
+    /// Nothing comes from the friend: what is said waits here.
+    unsaid: Option<Vec<Talk>>,
+    former: Option<(Joined, tokio::time::Instant)>,
+}
+
+impl Again {
+    /// The call stands: from now on the friend may come again.
+    pub(super) fn begin(&mut self, transport: &Transport, nonces: Option<&[[u8; 32]; 2]>) {
+        if let (Some(bond), Some(nonces)) = (self.bond.take(), nonces) {
+            self.meeting = Some(Meeting::new(transport, bond.again(nonces)));
+        }
+    }
+
+    /// The next connection.
+    pub(super) async fn next(this: &mut Self, transport: &Transport) -> Joined {
+        let former = async {
+            match &this.former {
+                Some((_, until)) => tokio::time::sleep_until(*until).await,
+                None => std::future::pending().await,
+            }
+        };
+        let next = async {
+            match &mut this.meeting {
+                Some(meeting) => meeting.next(transport).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(next);
+        tokio::select! {
+            joined = &mut next => return joined,
+            () = former => {}
+        }
+        this.former = None;
+        next.await
+    }
+
+    /// Takes what the transport tells; `true` when it was about meeting again.
+    pub(super) fn heard(&mut self, transport: &Transport, event: &TransportEvent) -> bool {
+        self.meeting.as_mut().is_some_and(|meeting| meeting.heard(transport, event))
+    }
+
+    /// Keeps what can't be said now; gives back what can.
+    pub(super) fn keep(&mut self, talk: Talk) -> Option<Talk> {
+        let Some(unsaid) = &mut self.unsaid else { return Some(talk) };
+        if unsaid.len() < MAX_UNSAID {
+            unsaid.push(talk);
+        }
+        None
+    }
+}
+
+impl Conversation {
+    /// Something happened to the sockets or the servers.
+    pub(super) async fn transport_event(
+        &mut self,
+        session: &mut Session,
+        life: &mut Call,
+        event: TransportEvent,
+    ) -> Vec<Effect> {
+        if self.again.heard(&session.transport, &event) {
+            return Vec::new();
+        }
+        match event {
+            TransportEvent::CandidateLearnt(candidate) => {
+                self.learnt(session, None, Some(super::told(&candidate))).await;
+            }
+            TransportEvent::CandidateLost(candidate) => {
+                self.learnt(session, Some(candidate.address), None).await;
+            }
+            TransportEvent::MappingChanged { old, new } => {
+                let candidate = Candidate { kind: PathKind::Srflx, address: new };
+                self.learnt(session, Some(old), Some(candidate)).await;
+            }
+            // What happens to servers matters only to a call that goes through one of them.
+            TransportEvent::ServerFailed(failure) if self.relayed => session.server_failed(failure).await,
+            TransportEvent::PortClosed { remote } if self.is_friends_own(session, remote) => {
+                return step(life, &session.line, Input::PortRefuses);
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    /// Whether packets go straight to a port of the friend's machine: one that a NAT has lent refuses also when the
+    /// NAT has forgotten whose it was.
+    fn is_friends_own(&self, session: &Session, remote: SocketAddr) -> bool {
+        let own = |candidate: &Candidate| candidate.address == remote && candidate.kind == PathKind::Host;
+        self.link.peer.path().is_some_and(|(_, to)| to == remote) && session.path.theirs.iter().any(own)
+    }
+
+    /// Nothing comes any more: looks for the friend everywhere.
+    pub(super) fn seek(&mut self, session: &Session) {
+        self.again.unsaid.get_or_insert_default();
+        let mut places: Vec<SocketAddr> =
+            self.link.peer.path().map(|(_, remote)| remote).into_iter().collect();
+        let told = session.path.theirs.iter().map(|candidate| candidate.address);
+        places
+            .extend(told.filter(|address| Some(address) != self.link.peer.path().map(|(_, to)| to).as_ref()));
+        if let Some(meeting) = &mut self.again.meeting {
+            meeting.look(&session.transport, places);
+        }
+    }
+
+    /// The path is back: sound comes by itself, a picture needs a whole one to go on from.
+    pub(super) async fn resume(&mut self, session: &Session) {
+        if let Some(meeting) = &mut self.again.meeting {
+            meeting.rest(&session.transport);
+        }
+        self.link.peer.request_key_frame();
+        if let Some(media) = &self.media {
+            media.media().key_frame();
+        }
+        for talk in self.again.unsaid.take().unwrap_or_default() {
+            self.say_now(talk).await;
+        }
+        self.told_path = None;
+        self.path(session).await;
+    }
+
+    /// The connection is of no use any more. Where the friend can be met again that is no more than a silence; but a
+    /// friend who closes it in mid-call, and is there, wants no other.
+    pub(super) fn broken(&mut self, session: &Session, life: &mut Call, how: &PeerEvent) -> Vec<Effect> {
+        let relayed = self.relayed;
+        if self.again.meeting.is_none() || (*how == PeerEvent::ChannelClosed && !life.is_silent()) {
+            return step(life, &session.line, Input::PathFailed { relayed });
+        }
+        self.again.dead = true;
+        step(life, &session.line, Input::PathDown { relayed })
+    }
+
+    /// Moves to another connection. The one before is left as it is, for what is still on its way.
+    pub(super) async fn move_over(
+        &mut self,
+        session: &mut Session,
+        life: &mut Call,
+        joined: Joined,
+    ) -> Vec<Effect> {
+        log::info!("moving to another connection: {:?}", joined.peer);
+        let former = std::mem::replace(&mut self.link, joined);
+        self.again.former = Some((former, tokio::time::Instant::now() + FORMER_LINGERS));
+        self.again.dead = false;
+        if let Some(media) = &mut self.media {
+            media.move_to(&self.link.peer, &mut self.link.streams);
+        }
+        session.path.seen_by_them = None;
+        self.say_seen().await;
+        self.say_now(Talk::Candidates { candidates: session.path.own.clone() }).await;
+        let effects = step(life, &session.line, Input::PathUp);
+        if effects.is_empty() {
+            self.resume(session).await;
+        }
+        effects
+    }
+
+    /// This end's addresses are others than before: the friend should know.
+    async fn learnt(&mut self, session: &mut Session, old: Option<SocketAddr>, new: Option<Candidate>) {
+        session.path.own.retain(|candidate| Some(candidate.address) != old);
+        session.path.own.extend(new);
+        if let Some(meeting) = &mut self.again.meeting {
+            meeting.news();
+        }
+        self.say(Talk::Candidates { candidates: session.path.own.clone() }).await;
+    }
+}
