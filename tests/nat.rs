@@ -163,7 +163,12 @@ fn diagnose_is_right_about_every_kind_with_our_relay_as_the_only_server() {
         let found = diagnosis::diagnose(*kind, Asked::Relay)?;
         support::measured(&format!("diagnose, {}", kind.name()), found.took);
         let words = ["/nat/mapping", "/nat/filtering", "/nat/ports", "/nat/cgnat"].map(|at| found.word(at));
-        let right = found.word("/verdict") == *verdict && found.exit == *exit && words == *nat;
+        let [mapping, filtering, ports, cgnat] = words;
+        // The laboratory's own routers are passed twice, by their kernel: where that hides the next one, "no" can't be
+        // known, and must not be said.
+        let carrier = [nat[3], if nat[3] == "no" { NO } else { nat[3] }].contains(&cgnat);
+        let behaves = [mapping, filtering, ports] == nat[..3];
+        let right = found.word("/verdict") == *verdict && found.exit == *exit && behaves && carrier;
         (!right).then(|| format!("{}: {found:?}", kind.name()))
     });
 }
