@@ -8,6 +8,8 @@ use crate::code::select::{self, select};
 use crate::transport::interfaces::is_public;
 use crate::transport::turn::Extras;
 use crate::transport::{GuestAccess, LocalCandidate, RelayServer};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use p2pcall_relay::stun::guest::Guest;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -19,8 +21,7 @@ const MAX_VISITS: usize = 2;
 
 /// Asks relays whether they know doorbell and guest, before there is a code: values that nobody can use.
 pub(super) fn probe(random: [u8; 18]) -> Extras {
-    use base64::Engine as _;
-    let text = base64::engine::general_purpose::STANDARD_NO_PAD.encode(random);
+    let text = STANDARD_NO_PAD.encode(random);
     let (ufrag, key) = text.split_at_checked(8).unwrap_or((&text, &text));
     Extras { doorbell: Some(ufrag.to_owned()), guest: Guest::new(ufrag, key) }
 }
