@@ -204,7 +204,7 @@ fn a_path_that_stays_silent_is_given_up_in_time_and_not_before() {
         alice.config.reconnect = reconnect;
         alice.handle(START, Input::PathDown { relayed: true });
         let due = alice.poll_timeout().unwrap();
-        assert_eq!(alice.handle(due - Duration::from_millis(1), Input::Tick), []);
+        assert_eq!(alice.handle(due.saturating_sub(Duration::from_millis(1)), Input::Tick), []);
         let end = alice.handle(due, Input::Tick);
         assert!(matches!(ending(&end), Some(Ending::GivenUp { relayed: true, .. })), "{end:?}");
     }

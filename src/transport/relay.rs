@@ -10,16 +10,15 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
 
 use super::candidate::{LocalCandidate, RelayPath, ServerProblem};
-use super::host::HostSocket;
+use super::host::{HostSocket, Hosts};
 use super::hub::{Hub, Outlet};
 use super::interfaces::system::source_towards;
 use super::line::{Allocation, Line};
-use super::router::LinkId;
 use super::servers::{Servers, random_id, resolve};
 use super::stream::{ConnectError, Target, connect};
 use super::turn::{Extras, Framing, INSUFFICIENT_CAPACITY, Login, TurnClient, TurnError, TurnEvent};
@@ -28,8 +27,8 @@ use crate::call::event::{PathKind, Protocol};
 
 /// After a failure the relay is left alone for so long, then twice as long, …
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// … up to this: a call waits two minutes for a relay that is started again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// … up to this: a call waits for a relay that is started again, and each attempt takes its time by itself.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// A relay that refused over one transport may have said yes over another: so long its answer is waited for.
 const SECOND_OPINION: Duration = Duration::from_secs(1);
 
@@ -38,7 +37,9 @@ const SECOND_OPINION: Duration = Duration::from_secs(1);
 pub(super) struct Keeper {
     pub(super) servers: Arc<Servers>,
     pub(super) hub: Arc<Hub>,
-    pub(super) hosts: Vec<(LinkId, Arc<HostSocket>)>,
+    pub(super) hosts: Arc<Hosts>,
+    /// The doorbell of the first allocation: our own relay gives the same address again to whoever names it.
+    pub(super) favourite: Arc<OnceLock<String>>,
     pub(super) index: usize,
     pub(super) relay: Arc<RelayServer>,
     /// Leave only from addresses that were asked for.
@@ -50,6 +51,8 @@ struct Success {
     line: Held,
     relayed: SocketAddr,
     path: RelayPath,
+    /// The doorbell that it was asked for with.
+    doorbell: Option<String>,
 }
 
 /// How an attempt went wrong.
@@ -94,7 +97,7 @@ impl Keeper {
 
     /// Uses an allocation until it is lost (`true`) or given back (`false`).
     async fn serve(&self, success: Success) -> bool {
-        let Success { line, relayed, path } = success;
+        let Success { line, relayed, path, doorbell } = success;
         let Some(line) = line.take() else { return true };
         let link = self.hub.next_link();
         let candidate = LocalCandidate {
@@ -110,6 +113,7 @@ impl Keeper {
         let relay = Arc::clone(&self.relay);
         self.hub.open(link, Arc::new(Allocation { line: Arc::clone(&line), candidate, relay }));
         self.servers.relay_ready(self.index, candidate, &line);
+        self.prefer(&line, doorbell);
         let lost = loop {
             match line.next_event().await {
                 TurnEvent::Released => break None,
@@ -128,6 +132,14 @@ impl Keeper {
         let again = lost.is_some();
         self.servers.relay_lost(self.index, &candidate, &line, lost);
         again
+    }
+
+    /// Whoever has an allocation names the same doorbell when it is to be made anew, and then the one of now.
+    fn prefer(&self, line: &Line, doorbell: Option<String>) {
+        if let Some(doorbell) = doorbell {
+            self.favourite.get_or_init(|| doorbell);
+            line.set_extras(self.servers.extras());
+        }
     }
 
     /// All ways, each a little after the one before; the first that allocates wins.
@@ -163,8 +175,11 @@ impl Keeper {
         let mut found: Vec<IpAddr> = Vec::new();
         for address in addresses {
             let known = found.iter().any(|one| one.is_ipv4() == address.is_ipv4());
-            let own =
-                self.hosts.iter().any(|(_, host)| host.candidate().address.is_ipv4() == address.is_ipv4());
+            let own = self
+                .hosts
+                .all()
+                .iter()
+                .any(|(_, host)| host.candidate().address.is_ipv4() == address.is_ipv4());
             if !known && own {
                 found.push(address.ip());
             }
@@ -189,11 +204,13 @@ impl Keeper {
     async fn attempt_at(&self, server: SocketAddr, way: Way) -> Result<Success, Failure> {
         let protocol = way.protocol;
         let mut from = source_towards(server);
+        let extras = self.extras();
         let line = match protocol {
             Protocol::Udp => {
                 let socket = self.host_towards(server).ok_or(Failure::Silent)?;
                 from = Some(socket.candidate().address.ip());
-                Line::over_udp(Arc::clone(&self.hub), self.client(Framing::Datagram), socket, server)
+                let client = self.client(Framing::Datagram, &extras);
+                Line::over_udp(Arc::clone(&self.hub), client, socket, server)
             }
             Protocol::Tcp | Protocol::Tls => {
                 let bound = self.host_towards(server).filter(|_| self.bound);
@@ -202,7 +219,7 @@ impl Keeper {
                 let host = self.relay.host.clone();
                 let target = Target { server, host, protocol, trust: way.trust, from: bound };
                 let stream = connect(&target).await.map_err(|error| unconnected(&error, way.trust))?;
-                Line::over_stream(Arc::clone(&self.hub), self.client(Framing::Stream), stream)
+                Line::over_stream(Arc::clone(&self.hub), self.client(Framing::Stream, &extras), stream)
             }
         };
         let held = Held(Some(Arc::clone(&line)));
@@ -211,7 +228,7 @@ impl Keeper {
             match line.next_event().await {
                 TurnEvent::Allocated { relayed, taken, .. } => {
                     let path = RelayPath { link: self.index, server, protocol, from, taken };
-                    return Ok(Success { line: held, relayed, path });
+                    return Ok(Success { line: held, relayed, path, doorbell: extras.doorbell });
                 }
                 TurnEvent::Failed(TurnError::Silent | TurnError::Lost) | TurnEvent::Released => {
                     return Err(Failure::Silent);
@@ -223,20 +240,29 @@ impl Keeper {
         }
     }
 
-    fn client(&self, framing: Framing) -> TurnClient {
+    fn extras(&self) -> Extras {
+        let mut extras = if self.is_guest() { Extras::default() } else { self.servers.extras() };
+        if let Some(favourite) = self.favourite.get() {
+            extras.doorbell = Some(favourite.clone());
+        }
+        extras
+    }
+
+    fn client(&self, framing: Framing, extras: &Extras) -> TurnClient {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let login = Login::of(&self.relay.login, since.as_secs());
-        let extras = if self.is_guest() { Extras::default() } else { self.servers.extras() };
-        TurnClient::new(framing, login, extras, Box::new(random_id)).relaying_v6(self.relay.relays_v6())
+        TurnClient::new(framing, login, extras.clone(), Box::new(random_id))
+            .relaying_v6(self.relay.relays_v6())
     }
 
     /// The socket that the system would send from, or any of the same family.
     fn host_towards(&self, server: SocketAddr) -> Option<Arc<HostSocket>> {
         let source = source_towards(server);
-        let family = self.hosts.iter().map(|(_, host)| host);
-        let mut family = family.filter(|host| host.candidate().address.is_ipv4() == server.is_ipv4());
-        let first = family.clone().next();
-        family.find(|host| Some(host.candidate().address.ip()) == source).or(first).cloned()
+        let hosts = self.hosts.all().into_iter().map(|(_, host)| host);
+        let mut family = hosts.filter(|host| host.candidate().address.is_ipv4() == server.is_ipv4());
+        let first = family.next()?;
+        let is_source = |host: &Arc<HostSocket>| Some(host.candidate().address.ip()) == source;
+        Some(if is_source(&first) { first } else { family.find(is_source).unwrap_or(first) })
     }
 
     fn is_guest(&self) -> bool {

@@ -59,7 +59,7 @@ async fn a_ring_becomes_an_agent_and_a_second_one_is_told_that_the_code_is_used(
     let bob_port = bob_agent.ports().remove(0);
     send(&bob_port, home, &check(1)).await;
     send(&bob_port, home, b"\x16early").await;
-    let TransportEvent::Ring { offer: rung, agent, from } = event(&mut rings).await else { panic!() };
+    let TransportEvent::Ring { offer: rung, agent, from, .. } = event(&mut rings).await else { panic!() };
     assert_eq!((rung, from), (offer, bob_port.address()));
 
     let agent = alices.attach(agent).unwrap();
