@@ -211,8 +211,8 @@ impl Meeting {
         }
     }
 
-    /// Rings past the relay, at these places (a doorbell among them is no path, but tells the friend where we are); says how the ring calls itself. Only the answerer does, and only while
-    /// nothing else is tried.
+    /// Rings past the relay, at these places (a doorbell among them is no path, but tells the friend where we are);
+    /// says how the ring calls itself. Only the answerer does, and only while nothing else is tried.
     pub(super) fn ring_directly(&mut self, transport: &Transport, places: Vec<SocketAddr>) -> Option<String> {
         self.attempts.retain(|attempt| !attempt.task.is_finished());
         if self.terms.role == Role::Offerer || self.looking || !self.attempts.is_empty() || places.is_empty()
