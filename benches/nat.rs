@@ -2,7 +2,7 @@
 //! kernels, one relay. `scripts/bench nat` runs it; needs root on Linux.
 //!
 //! ```text
-//! relay    every pair of kinds with our relay: path and time to connected
+//! relay    every pair of kinds with our relay, and some more: path and time to connected
 //! alone    the same without a relay: STUN and the reply code
 //! picture  from the answer to the first picture, by path, also at 40 ms RTT
 //! wait     a code that waits for five minutes behind a NAT that forgets after 30 seconds
@@ -94,6 +94,7 @@ mod linux {
         let mut right = true;
         if asked(Part::Relay) {
             right &= matrix::measure(Servers::Relay, options.at_once);
+            right &= more(options.at_once);
         }
         if asked(Part::Alone) {
             right &= matrix::measure(Servers::Stun, options.at_once);
@@ -105,6 +106,21 @@ mod linux {
             right &= wait(Duration::from_secs(options.wait));
         }
         if right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    /// What the table has no room for: the kernel's NAT, predictable ports, IPv6 beside IPv4.
+    fn more(at_once: usize) -> bool {
+        let both = |kind: Kind| Side { ipv6: true, ..kind.into() };
+        let pairs: [(Side, Side); 6] = [
+            (Kind::Linux.into(), Kind::Linux.into()),
+            (Kind::LinuxRandom.into(), Kind::Linux.into()),
+            (Kind::SymmetricSequential.into(), Kind::PortRestricted.into()),
+            (both(Kind::Public), both(Kind::Symmetric)),
+            (both(Kind::Symmetric), both(Kind::Public)),
+            (both(Kind::Symmetric), both(Kind::Symmetric)),
+        ];
+        println!("\n## And some more\n");
+        matrix::list(&pairs.map(|(a, b)| Scenario::new(a, b, Servers::Relay)), at_once)
     }
 
     /// A code that waits behind a NAT with random ports and a short memory.

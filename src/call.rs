@@ -72,11 +72,6 @@ impl Call {
         }
     }
 
-    /// This end's candidates are known better than at the beginning; the friend is told when it is met.
-    pub fn set_candidates(&mut self, candidates: Vec<channel::Candidate>) {
-        self.config.candidates = candidates;
-    }
-
     /// Whether it is over.
     pub fn is_over(&self) -> bool {
         self.phase == Phase::Ended

@@ -26,6 +26,9 @@ pub enum Command {
     Demo(DemoArgs),
     /// Try this machine's microphone, speaker, camera and terminal, without a call
     Check(CheckArgs),
+    /// What this network does to calls: which paths there are, and what to do (nat)
+    #[command(visible_alias = "nat")]
+    Diagnose(DiagnoseArgs),
     /// List what can be captured and played
     Devices(JsonArgs),
     /// Say what a code contains, without calling anyone
@@ -96,6 +99,35 @@ pub struct CheckArgs {
     /// Devices to check.
     #[command(flatten)]
     pub media: MediaArgs,
+}
+
+/// `p2pcall diagnose`.
+#[derive(Debug, Args)]
+pub struct DiagnoseArgs {
+    /// STUN server, HOST:PORT, instead of the default public ones (repeat); one with RFC 5780 tells most
+    #[arg(long, value_name = "HOST:PORT", env = "P2PCALL_STUN", value_delimiter = ',')]
+    pub stun: Vec<String>,
+    /// Relay to test instead of the configured ones, as for a call (repeat)
+    #[arg(long, value_name = "LINK", env = "P2PCALL_RELAY", value_delimiter = ',', hide_env_values = true)]
+    pub relay: Vec<String>,
+    /// Use only this local address (repeat)
+    #[arg(long, value_name = "ADDR", env = "P2PCALL_BIND", value_delimiter = ',')]
+    pub bind: Vec<IpAddr>,
+    /// Also say which path to expect with the friend who made this code; `-` reads standard input
+    #[arg(long, value_name = "CODE")]
+    pub with: Option<String>,
+    /// One JSON object on standard output
+    #[arg(long, conflicts_with = "report")]
+    pub json: bool,
+    /// Without addresses and names, to show to others
+    #[arg(long)]
+    pub report: bool,
+    /// How each line was found out
+    #[arg(long)]
+    pub explain: bool,
+    /// Also measure how long the router keeps an unused mapping: five minutes
+    #[arg(long)]
+    pub long: bool,
 }
 
 /// Commands whose only option is `--json`.
@@ -202,6 +234,13 @@ pub struct NetworkArgs {
     /// Use only this local address (repeat)
     #[arg(long, value_name = "ADDR", env = "P2PCALL_BIND", value_delimiter = ',')]
     pub bind: Vec<IpAddr>,
+    /// Don't ask the router for a port (PCP, NAT-PMP, UPnP)
+    #[arg(long, env = "P2PCALL_NO_PORTMAP", value_parser = FalseyValueParser::new())]
+    pub no_portmap: bool,
+    /// Reach relays over TCP and TLS by this proxy, http://HOST:PORT or socks5://HOST:PORT, with
+    /// USER:PASSWORD@ if it wants them [default: $https_proxy or $ALL_PROXY, but for $no_proxy]
+    #[arg(long, value_name = "URL", env = "P2PCALL_PROXY", hide_env_values = true)]
+    pub proxy: Option<String>,
 }
 
 /// Options that offer, answer and demo share.

@@ -6,6 +6,7 @@ pub mod code;
 pub mod completions;
 pub mod demo;
 pub mod devices;
+pub mod diagnose;
 pub mod man;
 pub mod offer;
 pub mod relay;
@@ -24,6 +25,7 @@ pub async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Devices(args) => devices::run(args).await,
         Command::Check(args) => check::run(args).await,
+        Command::Diagnose(args) => Box::pin(diagnose::run(args)).await,
         Command::Code(args) => code::run(&args),
         Command::Relay(args) => relay::run(args).await,
         Command::Completions { shell } => completions::run(shell),

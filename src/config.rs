@@ -2,6 +2,7 @@
 //! Inside there is nothing left to check. Knows no device and no socket.
 
 pub mod file;
+pub mod proxy;
 pub mod relays;
 pub mod settle;
 
@@ -11,6 +12,7 @@ pub use p2pcall_relay::link::{
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where the own picture comes from.
@@ -107,6 +109,10 @@ pub struct NetworkConfig {
     pub relay_only: bool,
     /// Only these local addresses; empty: all usable ones.
     pub bind: Vec<IpAddr>,
+    /// Ask the router for a port.
+    pub portmap: bool,
+    /// The way to relays over TCP and TLS.
+    pub proxy: Option<Arc<proxy::ProxyLink>>,
 }
 
 /// A call's finished settings.

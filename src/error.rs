@@ -18,6 +18,12 @@ pub enum Exit {
     Lost = 4,
     /// A device asked for by name is not there.
     NoDevice = 5,
+    /// `diagnose`: calls need a relay, and one that works is configured.
+    RelayNeeded = 10,
+    /// `diagnose`: calls need a relay, and none works.
+    RelayMissing = 20,
+    /// `diagnose`: there is no network.
+    Offline = 30,
     /// Ctrl-C before it connected.
     Interrupted = 130,
 }

@@ -12,6 +12,8 @@ pub mod headless;
 pub mod report;
 pub mod transport;
 
+pub mod nat;
+
 pub mod media;
 pub mod picture;
 

@@ -4,6 +4,9 @@
 use serde::Serialize;
 use std::fmt::Write as _;
 
+/// What every terminal has.
+const WIDTH: usize = 80;
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -68,6 +71,45 @@ pub fn json(lines: &[Line]) -> String {
     serde_json::to_string(&Whole { v: 1, lines }).unwrap_or_default() + "\n"
 }
 
+/// Words in lines of at most 80 columns; `label` stands before the first, the others are indented.
+pub fn wrapped(text: &str, indent: usize, label: &str) -> String {
+    let mut out = format!("{label:<indent$}");
+    let mut column = out.chars().count();
+    let mut empty = true;
+    for word in text.split_whitespace() {
+        let length = visible(word);
+        if !empty && column + 1 + length > WIDTH {
+            let _ = write!(out, "\n{:indent$}", "");
+            column = indent;
+            empty = true;
+        }
+        if !empty {
+            out.push(' ');
+            column += 1;
+        }
+        out += word;
+        column += length;
+        empty = false;
+    }
+    out.push('\n');
+    out
+}
+
+/// Columns that a word takes; the colours around a headline take none.
+fn visible(word: &str) -> usize {
+    let mut inside = false;
+    let mut count = 0;
+    for c in word.chars() {
+        match c {
+            '\x1b' => inside = true,
+            'm' if inside => inside = false,
+            _ if inside => {}
+            _ => count += 1,
+        }
+    }
+    count
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,5 +122,14 @@ mod tests {
             json(&[line]),
             "{\"v\":1,\"lines\":[{\"area\":\"speaker\",\"level\":\"fail\",\"text\":\"there is none\",\"why\":\"Plug one in.\"}]}\n"
         );
+    }
+
+    #[test]
+    fn long_texts_wrap_beside_their_label_and_colours_take_no_room() {
+        let text = wrapped(&"word ".repeat(30), 4, "a:");
+        assert!(text.starts_with("a:  word word") && text.lines().all(|line| line.len() <= 80), "{text}");
+        assert!(text.lines().skip(1).all(|line| line.starts_with("    word")), "{text}");
+        let colored = wrapped(&format!("\x1b[1;32m{}\x1b[0m", "x".repeat(80)), 0, "");
+        assert_eq!(colored.lines().count(), 1);
     }
 }

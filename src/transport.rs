@@ -47,7 +47,11 @@ pub mod interfaces;
 mod knock;
 mod ledger;
 mod line;
+mod mapping;
+mod names;
+mod nat64;
 mod port;
+mod proxy;
 mod refusal;
 mod relay;
 mod roam;
@@ -85,13 +89,6 @@ const GRACE: Duration = Duration::from_millis(250);
 /// Events that may wait for the session.
 const EVENTS: usize = 256;
 
-/// A Binding indication without attributes (RFC 8489 §5): type 0x0011, no length, the magic cookie, any
-/// transaction.
-const PUNCH: [u8; 20] = [
-    0x00, 0x11, 0, 0, 0x21, 0x12, 0xa4, 0x42, b'p', b'2', b'p', b'c', b'a', b'l', b'l', b'-', b'o', b'p',
-    b'e', b'n',
-];
-
 /// Something the session should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransportEvent {
@@ -124,6 +121,8 @@ pub enum TransportEvent {
         from: SocketAddr,
         /// The ufrag of whoever rings.
         remote: String,
+        /// It came through a relay of ours.
+        relayed: bool,
     },
     /// Too many rang: this agent had to go. Its ports are closed.
     Evicted {
@@ -170,7 +169,8 @@ impl Transport {
         }
         let (sender, events) = mpsc::channel(EVENTS);
         let hub = Arc::new(Hub::new(sender, config.relay_only));
-        let servers = Arc::new(Servers::new(config.clone(), Arc::clone(&hub)));
+        let servers =
+            Arc::new(Servers::new(config.clone(), Arc::clone(&hub), addresses.iter().map(|one| one.address)));
         let mut tasks = JoinSet::new();
         for socket in host::bind_all(&addresses, !config.bind.is_empty())? {
             let (link, socket) = servers.add_host(socket);
@@ -234,11 +234,17 @@ impl Transport {
         self.hub.burn(agent)
     }
 
-    /// Sends a little to each address from every socket and allocation, so that the NATs and relays on this
-    /// side let in what comes from there (RFC 4787 §5). Nobody needs to understand it: a Binding indication
-    /// (RFC 8489 §2.2).
-    pub fn punch(&self, addresses: &[SocketAddr]) {
-        self.send_everywhere(addresses, &PUNCH);
+    /// What else leads to these addresses: the network's NAT64, where this machine has IPv6 only. Asks DNS.
+    pub async fn other_ways(&self, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+        self.servers.names.translate(addresses).await
+    }
+
+    /// Asks whoever has the credentials `remote` to look for us here: a check by an agent `ufrag`, which needs no
+    /// answer, from every socket and allocation to each address. On its way it opens the NATs and relays of this side
+    /// for what comes back (RFC 4787 §5).
+    pub fn knock(&self, addresses: &[SocketAddr], ufrag: &str, remote: &Credentials) {
+        let asking = knock::knock(servers::random_id(), ufrag, remote);
+        self.send_everywhere(addresses, &asking);
     }
 
     fn send_everywhere(&self, addresses: &[SocketAddr], bytes: &[u8]) {
@@ -247,13 +253,6 @@ impl Transport {
             let family = addresses.iter().filter(|to| to.is_ipv4() == candidate.address.is_ipv4());
             family.for_each(|to| outlet.send(*to, bytes));
         }
-    }
-
-    /// Asks whoever serves the credentials `remote` to look for us here: a ring whose agent is `ufrag`, and which
-    /// needs no answer, from every socket and allocation to each address.
-    pub fn knock(&self, addresses: &[SocketAddr], ufrag: &str, remote: &Credentials) {
-        let asking = knock::knock(servers::random_id(), ufrag, remote);
-        self.send_everywhere(addresses, &asking);
     }
 
     /// Whether NAT mappings are kept open by STUN, as they are from the start. A connected call keeps its own
@@ -274,9 +273,14 @@ impl Transport {
         self.servers.relay(link)
     }
 
-    /// What all our relays are told beside the standard, now and with every later allocation; what they take
-    /// of it with the first one is in [`RelayPath::taken`]. Waits until those that gave an address have
-    /// answered, and says whether they did in this time.
+    /// What all our relays are asked for with every allocation; what they take of it is in
+    /// [`RelayPath::taken`]. Our own relay gives whoever asks with the same doorbell the same address again.
+    pub fn set_probe(&self, probe: turn::Extras) {
+        self.servers.set_probe(probe);
+    }
+
+    /// What all our relays are told instead of the probe, now and after every later allocation. Waits until
+    /// those that gave an address have answered, and says whether they did in this time.
     pub async fn set_extras(&self, extras: &turn::Extras, deadline: Duration) -> bool {
         self.servers.set_extras(extras, deadline).await
     }
@@ -327,7 +331,24 @@ async fn run_timers(servers: Arc<Servers>) {
     }
 }
 
-async fn list_interfaces() -> std::io::Result<Vec<interfaces::Interface>> {
+/// A socket of the kind that carries calls, not blocking, at a port of the system's choice: what is measured with it
+/// holds for a call.
+pub(crate) fn bind_like_a_call(address: IpAddr) -> std::io::Result<std::net::UdpSocket> {
+    host::bind(address, 0)
+}
+
+/// The addresses of a server's name; a number is its own. Empty when DNS does not answer in time.
+pub(crate) async fn resolve(host: &str, port: u16) -> Vec<SocketAddr> {
+    names::resolve(host, port).await
+}
+
+/// A transaction ID that nobody off the path can guess.
+pub(crate) fn random_transaction() -> p2pcall_relay::stun::TransactionId {
+    servers::random_id()
+}
+
+/// This machine's interfaces.
+pub(crate) async fn list_interfaces() -> std::io::Result<Vec<interfaces::Interface>> {
     tokio::task::spawn_blocking(interfaces::system::list).await?
 }
 

@@ -10,6 +10,8 @@
 
 #[path = "relay/command.rs"]
 mod command;
+#[path = "relay/own.rs"]
+mod own;
 mod support;
 
 use std::net::{TcpListener, UdpSocket};

@@ -34,6 +34,17 @@ const PURE: &[&str] = &[
     "src/media/sound/pace.rs",
     "src/media/sound/player.rs",
     "src/media/source/tone.rs",
+    "src/nat/classify.rs",
+    "src/nat/facts.rs",
+    "src/nat/meet.rs",
+    "src/nat/portmap/http.rs",
+    "src/nat/portmap/natpmp.rs",
+    "src/nat/portmap/pcp.rs",
+    "src/nat/portmap/upnp.rs",
+    "src/nat/portmap/xml.rs",
+    "src/nat/predict",
+    "src/nat/probe",
+    "src/nat/report",
     "src/picture",
     "src/transport/binding",
     "src/transport/candidate.rs",
@@ -92,7 +103,7 @@ fn before_tests(text: &str) -> String {
 
 /// Whether a file is nothing but tests, or serves tests only.
 fn is_test(name: &str) -> bool {
-    let tests = ["tests.rs", "testing.rs", "vectors.rs", "test_pictures.rs", "harness.rs"];
+    let tests = ["tests.rs", "testing.rs", "vectors.rs", "test_pictures.rs", "harness.rs", "simulator.rs"];
     tests.iter().any(|end| name.ends_with(end)) || name.contains("/tests/")
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn measure(servers: Servers, at_once: usize) -> bool {
     println!("| offers \\ answers | {} |", kinds.map(Kind::name).join(" | "));
     println!("|---{}|", "|---".repeat(kinds.len()));
     for (kind, row) in kinds.iter().zip(outcomes.chunks(kinds.len())) {
-        let cells: Vec<String> = row.iter().map(|outcome| cell(outcome.as_ref())).collect();
+        let cells: Vec<String> = row.iter().map(|outcome| cell(outcome.as_ref(), servers)).collect();
         println!("| {} | {} |", kind.name(), cells.join(" | "));
     }
     println!("\n{} pairs in {} s, {at_once} at a time", scenarios.len(), began.elapsed().as_secs());
@@ -28,7 +28,7 @@ pub(crate) fn measure(servers: Servers, at_once: usize) -> bool {
 pub(crate) fn list(scenarios: &[Scenario], at_once: usize) -> bool {
     let outcomes = attempt(scenarios, at_once);
     for (scenario, outcome) in scenarios.iter().zip(&outcomes) {
-        println!("- {}: {}", scenario.name(), cell(outcome.as_ref()));
+        println!("- {}: {}", scenario.name(), cell(outcome.as_ref(), scenario.servers));
     }
     complain(scenarios, &outcomes)
 }
@@ -51,11 +51,11 @@ fn attempt(scenarios: &[Scenario], at_once: usize) -> Vec<Option<Outcome>> {
     outcomes.into_inner().expect("nobody panics with it")
 }
 
-fn cell(outcome: Option<&Outcome>) -> String {
+fn cell(outcome: Option<&Outcome>, servers: Servers) -> String {
     let Some(outcome) = outcome else { return "BROKE".to_owned() };
     let seconds = outcome.took.as_secs_f64();
-    let direct = outcome.path == Path::Direct;
-    let at_once = if direct && !outcome.replied { " at once" } else { "" };
+    let alone = servers == Servers::Stun && outcome.path == Path::Direct;
+    let at_once = if alone && !outcome.replied { " at once" } else { "" };
     format!("{} {seconds:.1}{at_once}", outcome.kind)
 }
 

@@ -49,13 +49,14 @@ impl Case {
         let side = Side { delay: self.delay, ..self.kind.into() };
         let world = World::new([side, side])?;
         let relay = Relay::start(&world);
-        let servers = [Relay::stun(), relay.options()].concat();
+        let (stun, link) = (Relay::stun(), relay.options());
         let start = |machine: &str, words: &[&str]| {
             let before = world.lab.before(machine);
             let before: Vec<&str> = before.iter().map(String::as_str).collect();
             let mut all: Vec<&str> = words.to_vec();
             all.extend(["--video", "test", "--audio", "tone", "--speaker", "none"]);
-            all.extend(servers.iter().map(String::as_str));
+            let link = link.iter().filter(|_| machine == "alice");
+            all.extend(stun.iter().chain(link).map(String::as_str));
             Process::start_in(&before, &all)
         };
         let mut alice = start("alice", &["offer"]);

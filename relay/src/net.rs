@@ -29,8 +29,8 @@ use socket::bind_tcp;
 use tls::CertificateStore;
 
 use crate::server::{
-    Counters, Credentials, Event, Limits, Listener, Now, PeerRules, Peers, RelayIp, Seed, Settings, Shard,
-    Shared,
+    Counters, Credentials, Event, Limits, Listener, Now, PeerRules, Peers, RelayIp, Seed, Server, Settings,
+    Shard, Shared,
 };
 
 /// RFC 6335 §6: ports that nobody is registered for. RFC 8656 §7.2: relayed addresses have one of them.
@@ -115,6 +115,14 @@ impl Plan {
 /// Takes what the log should say. Called on the relay's own threads: it must not wait.
 pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
 
+/// What a shard is made of, by either implementation.
+struct Kit {
+    core: Server,
+    exchange: Arc<Exchange>,
+    listeners: Vec<std::net::UdpSocket>,
+    events: EventSink,
+}
+
 /// Why a relay did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -184,8 +192,7 @@ impl Relay {
         // With batched shards the portable one has streams only.
         let sockets = if threads == 0 { sockets.pop().unwrap_or_default() } else { Vec::new() };
         let shard = Shard::new(threads).ok_or(StartError::TooManyThreads)?;
-        let portable =
-            PortableShard::start(shard, settings, &relay.shared, &relay.exchange, sockets, plan.events)?;
+        let portable = PortableShard::start(relay.kit(shard, settings, sockets, plan.events))?;
         relay.exchange.join(Arc::clone(&portable) as Arc<_>);
         relay.tasks.push(tokio::spawn(portable::sweep(Arc::downgrade(&portable))));
         for listener in tcp {
@@ -203,6 +210,18 @@ impl Relay {
         Ok(relay)
     }
 
+    /// What a shard needs.
+    fn kit(
+        &self,
+        shard: Shard,
+        settings: Arc<Settings>,
+        listeners: Vec<std::net::UdpSocket>,
+        events: EventSink,
+    ) -> Kit {
+        let core = Server::new(settings, Arc::clone(&self.shared), shard);
+        Kit { core, exchange: Arc::clone(&self.exchange), listeners, events }
+    }
+
     /// Starts one batched shard for each set of sockets.
     #[cfg(target_os = "linux")]
     fn start_batched(
@@ -214,9 +233,8 @@ impl Relay {
     ) -> Result<(), StartError> {
         for (number, sockets) in sockets.drain(..threads.min(sockets.len())).enumerate() {
             let shard = Shard::new(number).ok_or(StartError::TooManyThreads)?;
-            let (settings, events) = (Arc::clone(settings), Arc::clone(events));
-            let inbox = linux::start(shard, settings, &self.shared, &self.exchange, sockets, events)?;
-            self.exchange.join(inbox);
+            let kit = self.kit(shard, Arc::clone(settings), sockets, Arc::clone(events));
+            self.exchange.join(linux::start(shard, kit)?);
         }
         Ok(())
     }

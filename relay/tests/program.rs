@@ -40,6 +40,27 @@ fn a_relay_makes_its_secret_once_and_shows_it_once() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_new_secret_is_not_told_to_a_journal() {
+    use std::os::unix::fs::MetadataExt as _;
+    let state = state("journal");
+    let journal = state.join("journal");
+    let file = std::fs::File::create(&journal).unwrap();
+    let about = file.metadata().unwrap();
+    let mut relay = program(&state, &["--listen", "127.0.0.1:0"]);
+    relay.env("JOURNAL_STREAM", format!("{}:{}", about.dev(), about.ino()));
+    let mut relay = relay.stdout(file).spawn().unwrap();
+    let written = || std::fs::read_to_string(&journal).unwrap();
+    let ready = (0..600).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        written().contains("ready ")
+    });
+    relay.kill().unwrap();
+    relay.wait().unwrap();
+    assert!(ready && !written().contains("secret="), "{}", written());
+}
+
+#[test]
 fn a_running_relay_reads_its_users_again_and_passes_a_check() {
     let state = state("reload");
     let users = state.join("users");

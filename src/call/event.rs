@@ -2,6 +2,7 @@
 //! `--json` share. Serialised as the command line's contract wants it. Knows no screen and no network.
 
 use crate::media::frame::MediaKind;
+use crate::nat::predict::Prediction;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -13,6 +14,8 @@ pub enum CallEvent {
     Code(CodeEvent),
     /// The life of the call moved on.
     State(StateEvent),
+    /// Which path to expect, before a packet is sent to the friend; again when more is known.
+    Prediction(Prediction),
     /// The path that packets take, on connect and at each change.
     Path(PathEvent),
     /// The first remote frame of a kind.

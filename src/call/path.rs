@@ -45,10 +45,30 @@ impl Path {
             protocol: local.protocol,
             family: if remote.is_ipv4() { 4 } else { 6 },
             rtt_ms: rtt.map(|rtt| (rtt.as_secs_f32() * 1_000.0).round() as u32),
-            why: why(local_kind, remote_kind, local.protocol).into(),
+            why: self.why(local_kind, remote_kind, local.protocol),
             local_address: Some(local.address),
             remote_address: Some(remote),
         }
+    }
+
+    fn why(&self, local: PathKind, remote: PathKind, protocol: Protocol) -> String {
+        let way = match (local, remote, protocol) {
+            (PathKind::Relay, PathKind::Relay, _) => "both ends go through a relay",
+            (PathKind::Relay, _, Protocol::Udp) => "this end goes through its relay",
+            (PathKind::Relay, _, _) => "this end goes through its relay by a stream",
+            (_, PathKind::Relay, _) => "the friend's end goes through a relay",
+            (PathKind::Host, PathKind::Host, _) => {
+                return "direct: the two machines reach each other without a NAT".into();
+            }
+            _ => return "direct: through the NATs between the two machines".into(),
+        };
+        let because = match (is_relayed_only(&self.own), is_relayed_only(&self.theirs)) {
+            (true, true) => "both use relayed addresses only",
+            (true, false) => "this end uses relayed addresses only",
+            (false, true) => "the friend's end uses relayed addresses only",
+            (false, false) => "no direct path was found",
+        };
+        format!("{way}, because {because}")
     }
 }
 
@@ -63,21 +83,9 @@ fn rank(kind: PathKind) -> (u8, PathKind) {
     (kind as u8, kind)
 }
 
-fn why(local: PathKind, remote: PathKind, protocol: Protocol) -> &'static str {
-    match (local, remote, protocol) {
-        (PathKind::Relay, PathKind::Relay, _) => {
-            "both ends go through a relay, because no direct path was found"
-        }
-        (PathKind::Relay, _, Protocol::Udp) => {
-            "this end goes through its relay, because no direct path was found"
-        }
-        (PathKind::Relay, _, _) => {
-            "this end goes through its relay by a stream, because no direct path was found"
-        }
-        (_, PathKind::Relay, _) => "the friend's end goes through a relay, because no direct path was found",
-        (PathKind::Host, PathKind::Host, _) => "direct: the two machines reach each other without a NAT",
-        _ => "direct: through the NATs between the two machines",
-    }
+/// An end that uses relayed addresses only.
+fn is_relayed_only(candidates: &[Candidate]) -> bool {
+    !candidates.is_empty() && candidates.iter().all(|candidate| candidate.kind == PathKind::Relay)
 }
 
 #[cfg(test)]
@@ -126,6 +134,24 @@ mod tests {
                 (local, other, worse),
                 "{end:?} {seen:?} {remote}"
             );
+        }
+    }
+
+    #[test]
+    fn an_end_that_uses_relayed_addresses_only_is_why_a_path_is_relayed() {
+        let candidates = |kinds: &[PathKind]| {
+            kinds.iter().map(|&kind| Candidate { kind, address: at(4, 1) }).collect::<Vec<_>>()
+        };
+        let (hidden, open) = ([PathKind::Relay], [PathKind::Host, PathKind::Relay]);
+        for (own, theirs, because) in [
+            (&hidden[..], &open[..], "this end uses"),
+            (&open[..], &hidden[..], "the friend's end uses"),
+            (&hidden[..], &hidden[..], "both use"),
+            (&open[..], &open[..], "no direct path"),
+        ] {
+            let path = Path { own: candidates(own), theirs: candidates(theirs), seen_by_them: None };
+            let event = path.describe(local(PathKind::Relay, at(4, 1)), at(4, 1), None);
+            assert!(event.why.contains(because), "{}", event.why);
         }
     }
 }

@@ -11,6 +11,7 @@ mod answer;
 mod ask;
 pub mod classic;
 mod converse;
+mod expect;
 mod farewell;
 mod handshake;
 mod media;
@@ -29,6 +30,7 @@ use crate::code::keys::IceCredentials;
 use crate::config::CallConfig;
 use crate::error::{Exit, Failure};
 use crate::media::slot::Screens;
+use crate::nat::predict::Prediction;
 use crate::transport::{
     Credentials, Gathered, LocalCandidate, ServerFailure, ServerProblem, Transport, TransportEvent,
 };
@@ -64,6 +66,8 @@ struct Session {
     path: Path,
     /// What was said of servers: once is enough.
     failures_told: Vec<ServerFailure>,
+    /// The path that was last said to be expected.
+    expected: Option<Prediction>,
 }
 
 impl Session {
@@ -76,6 +80,7 @@ impl Session {
                 transport_events,
                 path: Path::default(),
                 failures_told: Vec::new(),
+                expected: None,
             }),
             Err(error) => {
                 let message = format!("No network to call over: {error}.");

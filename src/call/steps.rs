@@ -108,6 +108,13 @@ pub enum Effect {
     Finish(Ending),
 }
 
+impl super::Call {
+    /// This end's candidates are known better than at the beginning; the friend is told of them when it is met.
+    pub fn set_candidates(&mut self, candidates: Vec<Candidate>) {
+        self.config.candidates = candidates;
+    }
+}
+
 impl Effect {
     /// Tells the person of something that is not as it should be.
     pub fn warning(code: &'static str, message: &str, help: &str) -> Self {

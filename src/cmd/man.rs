@@ -15,6 +15,11 @@ const CODES: &str = ".SH EXIT STATUS\n\
 .IP 4\nThe call was lost after it had connected and could not be recovered.\n\
 .IP 5\nA device asked for by name is not there.\n\
 .IP 130\nCtrl-C before it connected.\n\
+.PP\nOf diagnose:\n\
+.IP 0\nDirect calls are likely.\n\
+.IP 10\nCalls need a relay, and one that works is configured.\n\
+.IP 20\nCalls need a relay, and none works.\n\
+.IP 30\nThere is no network.\n\
 .SH FILES\n\
 .I $XDG_CONFIG_HOME/p2pcall/config.toml\n\
 holds the same names as the flags, without their dashes; relays stand under [relays] by name (`p2pcall relay` keeps them).\n\

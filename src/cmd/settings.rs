@@ -7,10 +7,18 @@ use crate::config::settle;
 use crate::error::{Exit, Failure};
 use std::fs::OpenOptions;
 
-/// The config file, wherever it lies.
+/// The config file, wherever it lies; where it names no proxy, the environment may.
 pub fn config_file() -> Result<ConfigFile, Failure> {
-    file::path(|name| std::env::var_os(name))
-        .map_or_else(|| Ok(ConfigFile::default()), |path| ConfigFile::read(&path))
+    let mut file = file::path(|name| std::env::var_os(name))
+        .map_or_else(|| Ok(ConfigFile::default()), |path| ConfigFile::read(&path))?;
+    file.proxy = file.proxy.or_else(|| variable(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]));
+    file.no_proxy = variable(&["no_proxy", "NO_PROXY"]);
+    Ok(file)
+}
+
+/// The first of these variables that says something.
+fn variable(names: &[&str]) -> Option<String> {
+    names.iter().filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty())
 }
 
 /// A call's settings.

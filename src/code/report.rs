@@ -11,6 +11,9 @@ use crate::code::expiry::{Expiry, span};
 use crate::code::facts::{Host, Item, Server};
 use crate::code::network::NetworkSummary;
 use crate::code::sdp::SdpKind;
+use crate::nat::meet::{Ours, meeting};
+use crate::nat::predict::{Prediction, predict};
+use crate::report::wrapped;
 
 /// What there is to say; serialised, the object of `code --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -37,6 +40,9 @@ pub struct Report {
     chars: usize,
     /// Null where the code does not say.
     wants_video: Option<bool>,
+    /// Which path to expect, of the reader's own network knowing nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prediction: Option<Prediction>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -79,6 +85,7 @@ impl Report {
                     servers: offer.guest_servers().iter().map(RelayServer::from).collect(),
                     chars: code.text().len(),
                     wants_video: Some(offer.wants_video),
+                    prediction: Some(predict(&meeting(&Ours::default(), offer))),
                     ..Self::bare("offer", "p2p", addresses(&offer.items))
                 }
                 .expiring(offer.expiry, now)
@@ -118,6 +125,7 @@ impl Report {
             servers: Vec::new(),
             chars: 0,
             wants_video: None,
+            prediction: None,
         }
     }
 
@@ -144,6 +152,9 @@ impl Report {
         }
         if let Some(nat) = &self.nat {
             let _ = writeln!(out, "{:<11}{}", "Network", nat.sentence());
+        }
+        if let Some(prediction) = &self.prediction {
+            out += &wrapped(&prediction.sentence(), 11, "Expect");
         }
         out
     }
@@ -258,7 +269,7 @@ mod tests {
     fn an_offer_for_a_program() {
         insta::assert_snapshot!(
             Report::new(&Pasted::Offer(typical(false)), EXPIRY - 700).to_json(),
-            @r#"{"v":1,"kind":"offer","form":"p2p","expired":false,"expires_in":700,"addresses":[{"type":"relay","address":"198.51.100.4:51234"},{"type":"host","address":"192.168.1.20:54321"},{"type":"srflx","address":"203.0.113.9:54321"},{"type":"host","address":"10.8.0.6:54321"}],"full":false,"relay":true,"nat":{"mapping":"unknown","filtering":"unknown","ports":"unknown","udp":"unknown","ipv6":"unknown","cgnat":"unknown","relay":"unknown"},"servers":[],"chars":99,"wants_video":true}"#
+            @r#"{"v":1,"kind":"offer","form":"p2p","expired":false,"expires_in":700,"addresses":[{"type":"relay","address":"198.51.100.4:51234"},{"type":"host","address":"192.168.1.20:54321"},{"type":"srflx","address":"203.0.113.9:54321"},{"type":"host","address":"10.8.0.6:54321"}],"full":false,"relay":true,"nat":{"mapping":"unknown","filtering":"unknown","ports":"unknown","udp":"unknown","ipv6":"unknown","cgnat":"unknown","relay":"unknown"},"servers":[],"chars":99,"wants_video":true,"prediction":{"path":"direct","sure":false,"why":"Nobody has measured how either network deals out ports. Most networks allow a direct path."}}"#
         );
     }
 
@@ -272,6 +283,8 @@ mod tests {
                    srflx  203.0.113.9:54321
                    host   10.8.0.6:54321
         Network    not tested
+        Expect     probably a direct path. Nobody has measured how either network deals
+                   out ports. Most networks allow a direct path.
         ");
     }
 
@@ -287,6 +300,9 @@ mod tests {
         Addresses  relay  198.51.100.4:51234
         Relay      198.51.100.4: a guest gets in by UDP 3478, TCP 3478, can be rung
         Network    not tested
+        Expect     probably a direct path. Nobody has measured how either network deals
+                   out ports. Most networks allow a direct path; if not, a relay is
+                   there.
         ");
     }
 

@@ -37,6 +37,13 @@ pub struct ConfigFile {
     pub relay_only: Option<bool>,
     /// As `--bind`, repeated.
     pub bind: Option<Vec<IpAddr>>,
+    /// As `--no-portmap`.
+    pub no_portmap: Option<bool>,
+    /// As `--proxy`.
+    pub proxy: Option<String>,
+    /// Hosts that are reached without it. Not in the file: the environment's `no_proxy`.
+    #[serde(skip)]
+    pub no_proxy: Option<String>,
     /// As `--name`.
     pub name: Option<String>,
     /// As `--render`.

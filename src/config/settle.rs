@@ -2,11 +2,13 @@
 //! over the file, the file over the defaults.
 
 use super::file::ConfigFile;
+use super::proxy::{ProxyLink, proxy};
 use super::{AudioChoice, CallConfig, MediaConfig, NetworkConfig, SpeakerChoice, VideoChoice};
 use crate::call::channel::{MAX_NAME, clean};
 use crate::cli::{CallArgs, MediaArgs, NetworkArgs};
 use crate::error::Failure;
 use p2pcall_relay::link::BadLink;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The STUN servers asked unless others are given: two operators, so that one may fail.
@@ -93,6 +95,10 @@ pub fn network(args: &NetworkArgs, file: &ConfigFile) -> Result<NetworkConfig, F
         .map(str::parse)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| bad_link(&error))?;
+    let proxy = match args.proxy.as_deref().or(file.proxy.as_deref()) {
+        None | Some("") => None,
+        Some(text) => Some(link_to_proxy(text)?.but_for(file.no_proxy.as_deref().unwrap_or_default())),
+    };
     let bind = if args.bind.is_empty() { file.bind.clone().unwrap_or_default() } else { args.bind.clone() };
     Ok(NetworkConfig {
         stun: if no_servers || relay_only { Vec::new() } else { stun },
@@ -100,6 +106,8 @@ pub fn network(args: &NetworkArgs, file: &ConfigFile) -> Result<NetworkConfig, F
         no_servers,
         relay_only,
         bind,
+        portmap: !(no_servers || relay_only || args.no_portmap || file.no_portmap == Some(true)),
+        proxy: proxy.map(Arc::new),
     })
 }
 
@@ -118,6 +126,11 @@ fn bad_link(error: &BadLink) -> Failure {
         format!("{error}"),
         "A relay is turn:USER:PASSWORD@HOST:PORT or turn:HOST:PORT?secret=SECRET; a STUN server is HOST:PORT.",
     )
+}
+
+fn link_to_proxy(text: &str) -> Result<ProxyLink, Failure> {
+    let help = "For example --proxy socks5://127.0.0.1:1080; an empty --proxy= uses none.";
+    proxy(text).map_err(|error| Failure::usage(format!("{error}."), help))
 }
 
 fn video(text: &str) -> Result<VideoChoice, Failure> {

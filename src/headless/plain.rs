@@ -18,6 +18,7 @@ pub fn line(event: &CallEvent, quiet: bool) -> Option<String> {
         _ if quiet => None,
         CallEvent::Warning(notice) => Some(notice_line("warning", notice)),
         CallEvent::Mended { code } => Some(format!("over: {}", code.replace('_', " "))),
+        CallEvent::Prediction(prediction) => Some(format!("expect {}", prediction.sentence())),
         CallEvent::Path(path) => Some(path_line(path)),
         CallEvent::Media { kind, after_connect_ms } => {
             Some(format!("first {kind:?} frame {after_connect_ms} ms after connecting").to_lowercase())

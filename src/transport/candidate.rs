@@ -40,6 +40,17 @@ pub struct RelayPath {
     pub taken: Taken,
 }
 
+/// How a STUN server saw one of our sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sighting {
+    /// The socket's own address.
+    pub base: SocketAddr,
+    /// The server.
+    pub server: SocketAddr,
+    /// The socket's address as seen from there.
+    pub mapped: SocketAddr,
+}
+
 /// A server that was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ServerName {
@@ -98,6 +109,13 @@ pub enum ServerProblem {
         /// Its phrase, made harmless.
         reason: String,
     },
+    /// The proxy made no connection to it.
+    Proxy {
+        /// Which proxy, without its login.
+        proxy: String,
+        /// Its words, made harmless.
+        problem: String,
+    },
     /// The allocation was lost; another one is tried for.
     Lost,
 }
@@ -127,6 +145,7 @@ impl ServerFailure {
             (_, ServerProblem::GuestIsThere) => "guest_taken",
             (_, ServerProblem::Certificate { .. }) => "relay_certificate",
             (_, ServerProblem::StaleNonce | ServerProblem::Refused { .. }) => "relay_refused",
+            (_, ServerProblem::Proxy { .. }) => "proxy_failed",
             (_, ServerProblem::Lost) => "relay_lost",
         }
     }
@@ -164,6 +183,9 @@ impl ServerFailure {
                 )
             }
             ServerProblem::StaleNonce | ServerProblem::Refused { .. } => "see the relay's own log".into(),
+            ServerProblem::Proxy { .. } => {
+                "check --proxy (or $https_proxy), and whether the proxy lets that port out".into()
+            }
             ServerProblem::Lost => "nothing to do; a new address is asked for".into(),
         }
     }
@@ -200,6 +222,9 @@ impl fmt::Display for ServerFailure {
                 write!(f, "{server} has another key than its link says")
             }
             ServerProblem::Refused { code, reason } => write!(f, "{server} refused: {code} {reason}"),
+            ServerProblem::Proxy { proxy, problem } => {
+                write!(f, "the proxy {proxy} gave no way to {server}: {problem}")
+            }
             ServerProblem::Lost => write!(f, "{server} lost our address there"),
         }
     }

@@ -124,7 +124,8 @@ fn finish(sockets: Vec<std::net::UdpSocket>, addresses: &[Usable]) -> std::io::R
     pairs.map(|(socket, address)| HostSocket::new(socket, address)).collect()
 }
 
-fn bind(address: IpAddr, port: u16) -> std::io::Result<std::net::UdpSocket> {
+/// A socket as a call uses it.
+pub(super) fn bind(address: IpAddr, port: u16) -> std::io::Result<std::net::UdpSocket> {
     let address = SocketAddr::new(address, port);
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {

@@ -210,7 +210,9 @@ impl Hub {
                 if let Some(agent) = evicted {
                     self.tell(TransportEvent::Evicted { agent });
                 }
-                if !self.tell(TransportEvent::Ring { offer, agent, from, remote }) {
+                let outlet = self.outlet(link);
+                let relayed = outlet.is_some_and(|outlet| outlet.candidate().kind == PathKind::Relay);
+                if !self.tell(TransportEvent::Ring { offer, agent, from, remote, relayed }) {
                     self.detach(agent);
                 }
             }

@@ -26,6 +26,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_agent_that_rings_hears_a_knock_as_a_check_from_wherever_it_comes() {
+        let credentials = |ufrag: &str| Credentials { ufrag: ufrag.into(), pwd: "a long password".into() };
+        let now = tokio::time::Instant::now().into_std();
+        let mut router = Router::new();
+        let agent = router.call(&credentials("answrufr"), None);
+        let message = knock(TransactionId([1; 12]), "offerufr", &credentials("answrufr"));
+        let verdict = router.inbound(now, LinkId(1), ([192, 0, 2, 1], 61_000).into(), &message);
+        assert_eq!(verdict, Verdict::Deliver(agent));
+    }
+
+    #[test]
     fn whoever_serves_the_credentials_hears_a_knock_as_a_ring_and_nobody_else_does() {
         let credentials =
             |pwd: &str| Credentials { ufrag: "answrufr".into(), pwd: format!("a long {pwd} password") };

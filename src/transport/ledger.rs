@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::TransportEvent;
 use super::binding::BindingEvent;
-use super::candidate::{LocalCandidate, ServerFailure, ServerName, ServerProblem};
+use super::candidate::{LocalCandidate, ServerFailure, ServerName, ServerProblem, Sighting};
 use super::router::LinkId;
 
 /// What gathering found by its deadline.
@@ -15,6 +15,8 @@ pub struct Gathered {
     pub candidates: Vec<LocalCandidate>,
     /// Servers that have failed, or not answered yet.
     pub failures: Vec<ServerFailure>,
+    /// What each server that answered saw, the latest of each.
+    pub sightings: Vec<Sighting>,
 }
 
 /// How far one server is.
@@ -53,6 +55,9 @@ pub(super) struct Ledger {
     candidates: Vec<LocalCandidate>,
     stun: Vec<Entry>,
     relays: Vec<Entry>,
+    sightings: Vec<Sighting>,
+    /// The router has been asked for a port and has not answered yet.
+    mapping_awaited: bool,
     finished: bool,
 }
 
@@ -92,11 +97,15 @@ impl Ledger {
         match event {
             BindingEvent::Mapped { link, server, mapped } => {
                 self.answered(link, server, true);
+                self.sightings.push(Sighting { base: host.base, server, mapped });
                 let candidate = LocalCandidate { kind: PathKind::Srflx, address: mapped, ..*host };
                 // RFC 8445 §5.1.3: redundant if the same as another one; without a NAT it is the host candidate.
                 self.learn(candidate)
             }
             BindingEvent::Changed { old, new, .. } => {
+                for seen in self.sightings.iter_mut().filter(|seen| seen.mapped == old) {
+                    seen.mapped = new;
+                }
                 self.candidates.retain(|one| one.address != old || one.kind != PathKind::Srflx);
                 self.learn(LocalCandidate { kind: PathKind::Srflx, address: new, ..*host });
                 Some(TransportEvent::MappingChanged { old, new })
@@ -131,9 +140,21 @@ impl Ledger {
         self.candidates.retain(|one| one != candidate);
     }
 
+    /// The router is being asked for a port.
+    pub(super) fn await_mapping(&mut self) {
+        self.mapping_awaited = true;
+    }
+
+    /// The router gave a port, or none.
+    pub(super) fn mapped(&mut self, candidate: Option<LocalCandidate>) -> Option<TransportEvent> {
+        self.mapping_awaited = false;
+        self.learn(candidate?)
+    }
+
     /// Nothing more will come.
     pub(super) fn is_settled(&self) -> bool {
-        self.stun.iter().chain(&self.relays).all(|one| !matches!(one.progress, Progress::Pending))
+        !self.mapping_awaited
+            && self.stun.iter().chain(&self.relays).all(|one| !matches!(one.progress, Progress::Pending))
             && self.stun.iter().all(|one| one.asked.is_empty() || matches!(one.progress, Progress::Failed(_)))
     }
 
@@ -161,7 +182,11 @@ impl Ledger {
             entry.said = Some(problem.clone());
             Some(ServerFailure { server: entry.name.clone(), problem })
         });
-        Gathered { failures: failures.collect(), candidates: self.candidates.clone() }
+        Gathered {
+            failures: failures.collect(),
+            candidates: self.candidates.clone(),
+            sightings: self.sightings.clone(),
+        }
     }
 
     fn stun_answered(&self) -> bool {

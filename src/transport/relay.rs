@@ -9,8 +9,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, OnceLock};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
 
@@ -19,11 +19,13 @@ use super::host::{HostSocket, Hosts};
 use super::hub::{Hub, Outlet};
 use super::interfaces::system::source_towards;
 use super::line::{Allocation, Line};
-use super::servers::{Servers, random_id, resolve};
+use super::servers::{Servers, random_id};
 use super::stream::{ConnectError, Target, connect};
 use super::turn::{Extras, Framing, INSUFFICIENT_CAPACITY, Login, TurnClient, TurnError, TurnEvent};
 use super::ways::{RelayServer, Trust, Way};
+use crate::call::channel::clean;
 use crate::call::event::{PathKind, Protocol};
+use crate::config::proxy::ProxyLink;
 
 /// After a failure the relay is left alone for so long, then twice as long, …
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -32,14 +34,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// A relay that refused over one transport may have said yes over another: so long its answer is waited for.
 const SECOND_OPINION: Duration = Duration::from_secs(1);
 
+/// An address that nobody here knows.
+const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+/// As much as is told of what a proxy said.
+const MAX_WORDS: usize = 120;
+
 /// What one relay's keeper needs.
 #[derive(Debug, Clone)]
 pub(super) struct Keeper {
     pub(super) servers: Arc<Servers>,
     pub(super) hub: Arc<Hub>,
     pub(super) hosts: Arc<Hosts>,
-    /// The doorbell of the first allocation: our own relay gives the same address again to whoever names it.
-    pub(super) favourite: Arc<OnceLock<String>>,
     pub(super) index: usize,
     pub(super) relay: Arc<RelayServer>,
     /// Leave only from addresses that were asked for.
@@ -51,8 +56,6 @@ struct Success {
     line: Held,
     relayed: SocketAddr,
     path: RelayPath,
-    /// The doorbell that it was asked for with.
-    doorbell: Option<String>,
 }
 
 /// How an attempt went wrong.
@@ -97,7 +100,7 @@ impl Keeper {
 
     /// Uses an allocation until it is lost (`true`) or given back (`false`).
     async fn serve(&self, success: Success) -> bool {
-        let Success { line, relayed, path, doorbell } = success;
+        let Success { line, relayed, path } = success;
         let Some(line) = line.take() else { return true };
         let link = self.hub.next_link();
         let candidate = LocalCandidate {
@@ -112,8 +115,10 @@ impl Keeper {
         line.hand_on(link);
         let relay = Arc::clone(&self.relay);
         self.hub.open(link, Arc::new(Allocation { line: Arc::clone(&line), candidate, relay }));
+        if let Some(extras) = self.servers.extras().filter(|_| !self.is_guest()) {
+            line.set_extras(extras);
+        }
         self.servers.relay_ready(self.index, candidate, &line);
-        self.prefer(&line, doorbell);
         let lost = loop {
             match line.next_event().await {
                 TurnEvent::Released => break None,
@@ -134,22 +139,18 @@ impl Keeper {
         again
     }
 
-    /// Whoever has an allocation names the same doorbell when it is to be made anew, and then the one of now.
-    fn prefer(&self, line: &Line, doorbell: Option<String>) {
-        if let Some(doorbell) = doorbell {
-            self.favourite.get_or_init(|| doorbell);
-            line.set_extras(self.servers.extras());
-        }
-    }
-
     /// All ways, each a little after the one before; the first that allocates wins.
     async fn establish(&self) -> Result<Success, ServerProblem> {
-        let addresses = resolve(&self.relay.host, 0).await;
-        if addresses.is_empty() {
+        let addresses = self.servers.names.resolve(&self.relay.host, 0).await;
+        let mut reachable = self.reachable(&addresses);
+        if addresses.is_empty() && self.proxy().is_some() {
+            // Only the proxy may know the name.
+            reachable.push(UNKNOWN);
+        } else if addresses.is_empty() {
             return Err(ServerProblem::Unresolved);
         }
         let mut attempts = JoinSet::new();
-        for (wait, server, way) in self.relay.attempts(&self.reachable(&addresses)) {
+        for (wait, server, way) in self.relay.attempts(&reachable) {
             let this = self.clone();
             attempts.spawn(async move {
                 tokio::time::sleep(wait).await;
@@ -191,7 +192,7 @@ impl Keeper {
     async fn attempt(&self, server: SocketAddr, way: Way) -> Result<Success, Option<ServerProblem>> {
         let mut server = server;
         for redirected in [false, true] {
-            match self.attempt_at(server, way).await {
+            match self.attempt_at(server, way, redirected).await {
                 Ok(success) => return Ok(success),
                 Err(Failure::Redirected(other)) if !redirected => server = other,
                 Err(Failure::Redirected(_) | Failure::Silent) => return Err(None),
@@ -201,15 +202,15 @@ impl Keeper {
         Err(None)
     }
 
-    async fn attempt_at(&self, server: SocketAddr, way: Way) -> Result<Success, Failure> {
+    async fn attempt_at(&self, server: SocketAddr, way: Way, redirected: bool) -> Result<Success, Failure> {
         let protocol = way.protocol;
         let mut from = source_towards(server);
-        let extras = self.extras();
         let line = match protocol {
+            Protocol::Udp if server.ip() == UNKNOWN => return Err(Failure::Silent),
             Protocol::Udp => {
                 let socket = self.host_towards(server).ok_or(Failure::Silent)?;
                 from = Some(socket.candidate().address.ip());
-                let client = self.client(Framing::Datagram, &extras);
+                let client = self.client(Framing::Datagram);
                 Line::over_udp(Arc::clone(&self.hub), client, socket, server)
             }
             Protocol::Tcp | Protocol::Tls => {
@@ -217,9 +218,11 @@ impl Keeper {
                 let bound = bound.map(|host| host.candidate().address.ip());
                 from = bound.or(from);
                 let host = self.relay.host.clone();
-                let target = Target { server, host, protocol, trust: way.trust, from: bound };
-                let stream = connect(&target).await.map_err(|error| unconnected(&error, way.trust))?;
-                Line::over_stream(Arc::clone(&self.hub), self.client(Framing::Stream, &extras), stream)
+                let proxy = self.proxy();
+                let place = if redirected { server.ip().to_string() } else { host.clone() };
+                let target = Target { server, place, proxy, host, protocol, trust: way.trust, from: bound };
+                let stream = connect(&target).await.map_err(|error| unconnected(&error, &target))?;
+                Line::over_stream(Arc::clone(&self.hub), self.client(Framing::Stream), stream)
             }
         };
         let held = Held(Some(Arc::clone(&line)));
@@ -228,7 +231,7 @@ impl Keeper {
             match line.next_event().await {
                 TurnEvent::Allocated { relayed, taken, .. } => {
                     let path = RelayPath { link: self.index, server, protocol, from, taken };
-                    return Ok(Success { line: held, relayed, path, doorbell: extras.doorbell });
+                    return Ok(Success { line: held, relayed, path });
                 }
                 TurnEvent::Failed(TurnError::Silent | TurnError::Lost) | TurnEvent::Released => {
                     return Err(Failure::Silent);
@@ -240,19 +243,11 @@ impl Keeper {
         }
     }
 
-    fn extras(&self) -> Extras {
-        let mut extras = if self.is_guest() { Extras::default() } else { self.servers.extras() };
-        if let Some(favourite) = self.favourite.get() {
-            extras.doorbell = Some(favourite.clone());
-        }
-        extras
-    }
-
-    fn client(&self, framing: Framing, extras: &Extras) -> TurnClient {
+    fn client(&self, framing: Framing) -> TurnClient {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let login = Login::of(&self.relay.login, since.as_secs());
-        TurnClient::new(framing, login, extras.clone(), Box::new(random_id))
-            .relaying_v6(self.relay.relays_v6())
+        let extras = if self.is_guest() { Extras::default() } else { self.servers.probe() };
+        TurnClient::new(framing, login, extras, Box::new(random_id)).relaying_v6(self.relay.relays_v6())
     }
 
     /// The socket that the system would send from, or any of the same family.
@@ -263,6 +258,11 @@ impl Keeper {
         let first = family.next()?;
         let is_source = |host: &Arc<HostSocket>| Some(host.candidate().address.ip()) == source;
         Some(if is_source(&first) { first } else { family.find(is_source).unwrap_or(first) })
+    }
+
+    /// Who connects to the relay over TCP and TLS, if not this machine.
+    fn proxy(&self) -> Option<Arc<ProxyLink>> {
+        self.servers.proxy().filter(|proxy| proxy.serves(&self.relay.host))
     }
 
     fn is_guest(&self) -> bool {
@@ -285,12 +285,16 @@ impl Keeper {
     }
 }
 
-fn unconnected(error: &ConnectError, trust: Trust) -> Failure {
+fn unconnected(error: &ConnectError, target: &Target) -> Failure {
     match error {
         ConnectError::Silent => Failure::Silent,
         ConnectError::Certificate(key) => {
             let pin = URL_SAFE_NO_PAD.encode(key);
-            Failure::Refused(ServerProblem::Certificate { pin, pinned: trust != Trust::Roots })
+            Failure::Refused(ServerProblem::Certificate { pin, pinned: target.trust != Trust::Roots })
+        }
+        ConnectError::Proxy(problem) => {
+            let proxy = target.proxy.as_ref().map(ToString::to_string).unwrap_or_default();
+            Failure::Refused(ServerProblem::Proxy { proxy, problem: clean(problem, MAX_WORDS) })
         }
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the edge where the clock is read")]
 
 use crate::call::event::Protocol;
+use crate::config::proxy::ProxyLink;
 use crate::config::{NetworkConfig, StunServer};
 use p2pcall_relay::stun::TransactionId;
 use std::net::{IpAddr, SocketAddr};
@@ -19,25 +20,28 @@ use super::host::{Heard, HostSocket, Hosts};
 use super::hub::{Hub, Outlet};
 use super::ledger::{Gathered, Ledger};
 use super::line::Line;
+use super::mapping::{Held, keep, worthwhile};
+use super::names::Names;
 use super::relay::Keeper;
 use super::router::LinkId;
 use super::turn::Extras;
 use super::ways::{RelayServer, relays};
 
-/// DNS that takes longer is as good as none.
-const DNS_DEADLINE: Duration = Duration::from_secs(2);
-
-/// How long relays may take to end allocations; what is not ended ends by itself after ten minutes.
+/// How long relays may take to end allocations, and the router a mapping; what is not ended ends by itself after ten
+/// or twenty minutes.
 const RELEASE_DEADLINE: Duration = Duration::from_millis(300);
 
 /// The servers of a transport.
 #[derive(Debug)]
 pub(super) struct Servers {
     config: NetworkConfig,
-    hub: Arc<Hub>,
+    pub(super) hub: Arc<Hub>,
     hosts: Arc<Hosts>,
+    pub(super) names: Names,
+    /// The router's port.
+    pub(super) mapping: Held,
     bindings: Mutex<Bindings>,
-    ledger: Mutex<Ledger>,
+    pub(super) ledger: Mutex<Ledger>,
     /// Something was learnt.
     changed: Notify,
     /// The timer task is to look at its deadlines again.
@@ -47,16 +51,22 @@ pub(super) struct Servers {
     relays: Mutex<Vec<Arc<RelayServer>>>,
     /// The ways to relays on which there is an allocation.
     lines: Mutex<Vec<Arc<Line>>>,
-    extras: Mutex<Extras>,
+    /// What each request for an allocation carries.
+    probe: Mutex<Extras>,
+    /// What each allocation is told then.
+    extras: Mutex<Option<Extras>>,
     tasks: Mutex<JoinSet<()>>,
 }
 
 impl Servers {
-    pub(super) fn new(config: NetworkConfig, hub: Arc<Hub>) -> Self {
+    /// For sockets with these addresses, which are still to come.
+    pub(super) fn new(config: NetworkConfig, hub: Arc<Hub>, own: impl IntoIterator<Item = IpAddr>) -> Self {
         Self {
             config,
             hub,
             hosts: Arc::default(),
+            names: Names::new(own),
+            mapping: Held::default(),
             bindings: Mutex::new(Bindings::new(Box::new(random_id))),
             ledger: Mutex::default(),
             changed: Notify::new(),
@@ -64,6 +74,7 @@ impl Servers {
             started: AtomicBool::new(false),
             relays: Mutex::default(),
             lines: Mutex::default(),
+            probe: Mutex::default(),
             extras: Mutex::default(),
             tasks: Mutex::default(),
         }
@@ -97,6 +108,12 @@ impl Servers {
             let (this, server) = (Arc::clone(self), server.clone());
             lock(&self.tasks).spawn(async move { this.ask(index, &server).await });
         }
+        let hosts = self.hosts.all();
+        let home = hosts.iter().find_map(|(_, host)| Some((host, worthwhile(&host.candidate())?)));
+        if let Some((host, local)) = home.filter(|_| self.config.portmap) {
+            lock(&self.ledger).await_mapping();
+            lock(&self.tasks).spawn(keep(Arc::clone(self), Arc::clone(host), local));
+        }
         for relay in relays(&self.config.relays) {
             self.add_relay(relay);
         }
@@ -111,12 +128,16 @@ impl Servers {
             servers: Arc::clone(self),
             hub: Arc::clone(&self.hub),
             hosts: Arc::clone(&self.hosts),
-            favourite: Arc::default(),
             index,
             relay,
             bound: !self.config.bind.is_empty(),
         };
         lock(&self.tasks).spawn(keeper.run());
+    }
+
+    /// The way to relays over TCP and TLS, where it is not the direct one.
+    pub(super) fn proxy(&self) -> Option<Arc<ProxyLink>> {
+        self.config.proxy.clone()
     }
 
     /// A relay by its index.
@@ -126,7 +147,7 @@ impl Servers {
 
     /// Resolves a STUN server and asks it from every socket of its family.
     async fn ask(&self, index: usize, server: &StunServer) {
-        let addresses = resolve(&server.host, server.port).await;
+        let addresses = self.names.resolve(&server.host, server.port).await;
         let mut asked = Vec::new();
         for (link, socket) in self.hosts.all() {
             let own = socket.candidate().address;
@@ -195,14 +216,23 @@ impl Servers {
         lock(&self.ledger).finish()
     }
 
-    /// What relays of our own kind are told beside the standard.
-    pub(super) fn extras(&self) -> Extras {
+    /// What relays are asked whether they know it, with each allocation.
+    pub(super) fn probe(&self) -> Extras {
+        lock(&self.probe).clone()
+    }
+
+    pub(super) fn set_probe(&self, probe: Extras) {
+        *lock(&self.probe) = probe;
+    }
+
+    /// What relays of our own kind are told beside the standard, once they have given an address.
+    pub(super) fn extras(&self) -> Option<Extras> {
         lock(&self.extras).clone()
     }
 
     /// Tells all relays; `true` when each one that has given an address has answered, `false` at the deadline.
     pub(super) async fn set_extras(&self, extras: &Extras, deadline: Duration) -> bool {
-        lock(&self.extras).clone_from(extras);
+        *lock(&self.extras) = Some(extras.clone());
         let lines = self.lines();
         for line in &lines {
             line.set_extras(extras.clone());
@@ -217,8 +247,11 @@ impl Servers {
 
     /// Tells all relays of another doorbell.
     pub(super) fn set_doorbell(&self, ufrag: &str) {
-        let mut extras = lock(&self.extras);
-        extras.doorbell = Some(ufrag.to_owned());
+        let extras = {
+            let mut extras = lock(&self.extras);
+            let changed = Extras { doorbell: Some(ufrag.to_owned()), ..extras.clone().unwrap_or_default() };
+            extras.insert(changed).clone()
+        };
         self.lines().iter().for_each(|line| line.set_extras(extras.clone()));
     }
 
@@ -256,7 +289,7 @@ impl Servers {
         self.told(news);
     }
 
-    fn told(&self, news: Option<TransportEvent>) {
+    pub(super) fn told(&self, news: Option<TransportEvent>) {
         if let Some(news) = news {
             self.hub.tell(news);
         }
@@ -270,12 +303,14 @@ impl Servers {
     /// Gives all allocations back, as far as the relays answer in time.
     pub(super) async fn close(&self) {
         self.release();
-        let _ = tokio::time::timeout(RELEASE_DEADLINE, async {
+        let released = async {
             while !lock(&self.lines).is_empty() {
                 self.changed().await;
             }
-        })
-        .await;
+        };
+        let _ =
+            tokio::time::timeout(RELEASE_DEADLINE, async { tokio::join!(released, self.mapping.release()) })
+                .await;
         self.stop();
     }
 
@@ -317,21 +352,6 @@ impl Servers {
             let news = lock(&self.ledger).binding(event, &socket.candidate());
             self.told(news);
         }
-    }
-}
-
-/// The addresses of a name; a number is its own. Empty when DNS does not answer in time.
-pub(super) async fn resolve(host: &str, port: u16) -> Vec<SocketAddr> {
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return vec![SocketAddr::new(address, port)];
-    }
-    match tokio::time::timeout(DNS_DEADLINE, tokio::net::lookup_host((host, port))).await {
-        Ok(Ok(addresses)) => addresses.collect(),
-        Ok(Err(error)) => {
-            log::debug!("{host}: {error}");
-            Vec::new()
-        }
-        Err(_) => Vec::new(),
     }
 }
 

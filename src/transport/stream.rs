@@ -1,5 +1,5 @@
-//! TCP and TLS to a relay: connecting, and judging its certificate. Knows no TURN but how to cut the stream
-//! into messages.
+//! TCP and TLS to a relay, through a proxy where there is one: connecting, and judging its certificate. Knows no
+//! TURN but how to cut the stream into messages.
 
 use p2pcall_relay::stun::{equal, frame_length};
 use rustls::client::WebPkiServerVerifier;
@@ -14,8 +14,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 
+use super::names::resolve;
+use super::proxy::tunnel;
 use super::ways::Trust;
 use crate::call::event::Protocol;
+use crate::config::proxy::ProxyLink;
 
 /// A server that is there answers a SYN and a ClientHello in this time, on any link that carries a call.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -36,7 +39,12 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 /// Where to, and whom to expect there.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
+    /// Where it is; behind a proxy that resolves names itself only the port counts.
     pub(super) server: SocketAddr,
+    /// What a proxy is asked for: a name, or an address without brackets.
+    pub(super) place: String,
+    /// Who makes the connection, if not this machine.
+    pub(super) proxy: Option<Arc<ProxyLink>>,
     /// The name in the certificate.
     pub(super) host: String,
     pub(super) protocol: Protocol,
@@ -54,15 +62,21 @@ pub(super) enum ConnectError {
     /// The certificate: SHA-256 of the key it holds.
     #[error("the certificate cannot be verified")]
     Certificate([u8; 32]),
+    /// The proxy made no connection.
+    #[error("{0}")]
+    Proxy(String),
 }
 
 /// Connects, and shakes hands where it is TLS.
 pub(super) async fn connect(target: &Target) -> Result<Box<dyn Duplex>, ConnectError> {
     let connected = tokio::time::timeout(CONNECT_DEADLINE, async {
-        let tcp = connect_tcp(target).await.map_err(|error| {
-            log::debug!("{}: {error}", target.server);
-            ConnectError::Silent
-        })?;
+        let tcp = match &target.proxy {
+            Some(proxy) => connect_by(proxy, target).await?,
+            None => connect_tcp(target.server, target.from).await.map_err(|error| {
+                log::debug!("{}: {error}", target.server);
+                ConnectError::Silent
+            })?,
+        };
         match target.protocol {
             Protocol::Tls => connect_tls(target, tcp).await,
             Protocol::Udp | Protocol::Tcp => Ok(Box::new(tcp) as Box<dyn Duplex>),
@@ -71,14 +85,30 @@ pub(super) async fn connect(target: &Target) -> Result<Box<dyn Duplex>, ConnectE
     connected.await.unwrap_or(Err(ConnectError::Silent))
 }
 
-async fn connect_tcp(target: &Target) -> std::io::Result<TcpStream> {
-    let socket = if target.server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+/// Through a proxy, at the first of its addresses that answers.
+async fn connect_by(proxy: &ProxyLink, target: &Target) -> Result<TcpStream, ConnectError> {
+    let mut failure = std::io::Error::new(std::io::ErrorKind::NotFound, "its name has no address");
+    for address in resolve(&proxy.host, proxy.port).await {
+        let from = target.from.filter(|from| from.is_ipv4() == address.is_ipv4());
+        match connect_tcp(address, from).await {
+            Ok(stream) => {
+                let tunnel = tunnel(proxy, stream, &target.place, target.server.port()).await;
+                return tunnel.map_err(|refusal| ConnectError::Proxy(refusal.to_string()));
+            }
+            Err(error) => failure = error,
+        }
+    }
+    Err(ConnectError::Proxy(failure.to_string()))
+}
+
+async fn connect_tcp(server: SocketAddr, from: Option<IpAddr>) -> std::io::Result<TcpStream> {
+    let socket = if server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // The system's buffer is part of every datagram's delay: 64 kB are a second of sound and picture.
     socket.set_send_buffer_size(SEND_BUFFER)?;
-    if let Some(from) = target.from {
+    if let Some(from) = from {
         socket.bind(SocketAddr::new(from, 0))?;
     }
-    let stream = socket.connect(target.server).await?;
+    let stream = socket.connect(server).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }

@@ -59,8 +59,9 @@ async fn a_ring_becomes_an_agent_and_a_second_one_is_told_that_the_code_is_used(
     let bob_port = bob_agent.ports().remove(0);
     send(&bob_port, home, &check(1)).await;
     send(&bob_port, home, b"\x16early").await;
-    let TransportEvent::Ring { offer: rung, agent, from, .. } = event(&mut rings).await else { panic!() };
-    assert_eq!((rung, from), (offer, bob_port.address()));
+    let ring = event(&mut rings).await;
+    let TransportEvent::Ring { offer: rung, agent, from, relayed, .. } = ring else { panic!("{ring:?}") };
+    assert_eq!((rung, from, relayed), (offer, bob_port.address(), false));
 
     let agent = alices.attach(agent).unwrap();
     let port = agent.ports().remove(0);

@@ -10,6 +10,7 @@
 //! It takes an IPv4 address, or the IPv6 one of a relay that has no other. It deliberately knows no TCP
 //! allocations (RFC 6062), no mobility, no two addresses at a time.
 
+mod extras;
 mod login;
 mod outcome;
 mod peers;
@@ -116,23 +117,6 @@ impl TurnClient {
             self.state = State::Allocating;
             self.request(now, Request::Allocate, 0);
         }
-    }
-
-    /// Changes the doorbell and the guest; a server that may know them is told at once.
-    pub fn set_extras(&mut self, now: Instant, extras: Extras) {
-        if self.extras == extras {
-            return;
-        }
-        self.extras = extras;
-        if matches!(self.state, State::Allocated { .. }) && !self.deaf {
-            self.extras_asked = true;
-            self.request(now, Request::Refresh, 0);
-        }
-    }
-
-    /// Whether the server has answered to the extras as they are.
-    pub fn is_up_to_date(&self) -> bool {
-        !self.extras_asked
     }
 
     /// Gives the allocation back.
@@ -316,25 +300,6 @@ impl TurnClient {
         self.deaf = self.extras != Extras::default() && self.taken == Taken::default();
         let (mapped, taken) = (message.get(attr::XOR_MAPPED_ADDRESS), self.taken);
         self.events.push_back(TurnEvent::Allocated { relayed, mapped, taken });
-    }
-
-    fn note_taken(&mut self, message: &Message<'_>) {
-        let taken = self.read_taken(message);
-        // An answer to a Refresh from before the change says nothing of it.
-        let answered = self.extras_asked && !self.requests.awaits(Request::Refresh);
-        self.extras_asked &= !answered;
-        if std::mem::replace(&mut self.taken, taken) != taken || answered {
-            self.events.push_back(TurnEvent::Taken(taken));
-        }
-    }
-
-    /// A server that knows doorbell and guest echoes them; one that does not says nothing.
-    fn read_taken(&self, message: &Message<'_>) -> Taken {
-        let echoed = message.get(attr::DOORBELL).filter(|ufrag| !ufrag.is_empty());
-        Taken {
-            doorbell: echoed.is_some() && echoed == self.extras.doorbell.as_deref(),
-            guest: self.extras.guest.is_some() && message.contains(attr::GUEST),
-        }
     }
 
     fn unanswered(&mut self, now: Instant, request: Request) {

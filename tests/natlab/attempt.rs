@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// What serves both ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Servers {
-    /// Our relay, whose link both have.
+    /// Our relay, whose link the offerer has; it is both ends' STUN server.
     Relay,
     /// The same machine, for STUN alone.
     Stun,
@@ -45,7 +45,7 @@ pub(crate) struct Outcome {
 
 /// Machines compete for few processors.
 const SOON: Duration = Duration::from_secs(20);
-/// A call that cannot connect says so in half a minute.
+/// A call that cannot connect says so within half a minute.
 pub(crate) const GIVES_UP: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(50);
 /// A call that begins by a relay becomes direct in so long.
@@ -77,18 +77,27 @@ impl Scenario {
     pub(crate) fn run(&self) -> Option<Outcome> {
         let world = World::new([self.offerer, self.answerer])?;
         let relay = (self.servers != Servers::Nothing).then(|| Relay::start(&world));
-        let mut options = if relay.is_some() { Relay::stun() } else { vec!["--no-servers".to_owned()] };
-        if let (Servers::Relay, Some(relay)) = (self.servers, &relay) {
-            options.extend(relay.options());
-        }
-        let options: Vec<&str> = options.iter().map(String::as_str).collect();
-        let mut alice = world.lab.p2pcall("alice", &[&["offer"], options.as_slice()].concat());
+        let options = if relay.is_some() { Relay::stun() } else { vec!["--no-servers".to_owned()] };
+        let link = relay.iter().filter(|_| self.servers == Servers::Relay).flat_map(Relay::options);
+        let start = |machine: &str, words: &[&str]| {
+            let mut more = log_options(&self.name(), machine);
+            more.extend(link.clone().filter(|_| machine == "alice"));
+            let all = words.iter().copied().chain(options.iter().chain(&more).map(String::as_str));
+            world.lab.p2pcall(machine, &all.collect::<Vec<_>>())
+        };
+        let mut alice = start("alice", &["offer"]);
         let code = alice.wait_for_code(SOON);
         std::thread::sleep(self.waits);
         let began = Instant::now();
-        let bob = world.lab.p2pcall("bob", &[&["answer", &code], options.as_slice()].concat());
+        let bob = start("bob", &["answer", &code]);
         Some(Call { alice, bob, began, replied: false }.outcome(self.expected()))
     }
+}
+
+/// For whoever looks into a failure: with `P2PCALL_NATLAB_LOGS` each end logs into a file of that folder.
+fn log_options(scenario: &str, machine: &str) -> Vec<String> {
+    let Ok(folder) = std::env::var("P2PCALL_NATLAB_LOGS") else { return Vec::new() };
+    ["-vv".to_owned(), "--log-file".to_owned(), format!("{folder}/{scenario}, {machine}.log")].into()
 }
 
 /// Both ends of a call that is attempted.
@@ -145,8 +154,10 @@ impl Call {
     }
 }
 
+/// Connected, over, or given up: an offer goes on for as long as its code lives.
 fn is_decided(event: &Value) -> bool {
-    event["event"] == "state" && (event["state"] == "connected" || event["state"] == "ended")
+    let state = event["state"].as_str().unwrap_or_default();
+    (event["event"] == "state" && ["connected", "ended"].contains(&state)) || event["code"] == "no_path"
 }
 
 /// The kind of the path that an end told last.

@@ -26,13 +26,15 @@ pub(crate) struct Wishes {
     pub(crate) open: bool,
     /// Allocations of one user.
     pub(crate) per_user: Option<u32>,
+    /// It may transfer no more this month.
+    pub(crate) spent: bool,
 }
 
 impl Wishes {
     /// Here.
     pub(crate) fn at(address: &str, ports: (u16, u16)) -> Self {
         let address = address.parse().expect("an address");
-        Self { address, ports, namespace: None, also: Vec::new(), open: true, per_user: None }
+        Self { address, ports, namespace: None, also: Vec::new(), open: true, per_user: None, spent: false }
     }
 }
 
@@ -71,6 +73,9 @@ impl OwnRelay {
             let certificate = Arc::new(CertificateStore::own(place.path()).expect("a certificate"));
             let relay = runtime.block_on(async { Relay::start(plan(&wanted, &certificate)) });
             let relay = relay.expect("the relay starts");
+            if wanted.spent {
+                relay.shared().budget.set(1, Some(1));
+            }
             ready.send(certificate.pin().expect("its own")).expect("somebody waits");
             // Nothing is ever sent: it ends when the other end does.
             let _ = stopped.recv();

@@ -126,7 +126,7 @@ fn unreached(server: SocketAddr, transport: Transport, error: &ClientError) -> S
             }
         ),
         Some(io::ErrorKind::ConnectionRefused) => format!(
-            "{server} is closed: the machine is there, but nothing listens for {transport} on port {port}; is the \
+            "{server} is closed: nothing listens for {transport} on port {port}, or a firewall refuses it; is the \
              relay running, and this its port?"
         ),
         Some(io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable) => {

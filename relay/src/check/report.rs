@@ -111,7 +111,7 @@ impl Step {
             "name": self.name.as_str(),
             "ok": self.ok(),
             "level": self.level.as_str(),
-            "ms": self.ms,
+            "ms": self.ms.map(rounded),
             "text": self.text,
         })
     }
@@ -198,10 +198,15 @@ impl Report {
             "summary": self.summary(),
             "steps": self.steps.iter().map(Step::json).collect::<Vec<_>>(),
             "loss": self.loss,
-            "jitter_ms": self.jitter_ms,
+            "jitter_ms": self.jitter_ms.map(rounded),
             "outside": self.outside,
         })
     }
+}
+
+/// To microseconds.
+fn rounded(ms: f64) -> f64 {
+    (ms * 1000.0).round() / 1000.0
 }
 
 #[cfg(test)]

@@ -198,6 +198,7 @@ pub(super) async fn echo(
             ),
             None,
         ),
+        Err(ClientError::Refused(refused)) => (Step::failed(StepName::Echo, no_allocation(&refused)), None),
         Err(error) => (Step::failed(StepName::Echo, error.to_string()), None),
     }
 }

@@ -32,8 +32,8 @@ use self::slots::Receiver;
 use self::sys::Sender;
 use super::exchange::Exchange;
 use super::socket::{RELAY_BUFFER, bind_udp_with};
-use super::{EventSink, TICK, now};
-use crate::server::{Client, Counters, Now, Output, RelayId, Server, Settings, Shard, Shared, Sockets, Via};
+use super::{EventSink, Kit, TICK, now};
+use crate::server::{Client, Counters, Now, Output, RelayId, Server, Shard, Sockets, Via};
 
 /// Events taken from epoll at a time.
 const EVENTS: usize = 128;
@@ -74,14 +74,8 @@ struct LinuxShard {
 }
 
 /// Starts the thread of a shard; what others may say to it goes into the inbox that is returned.
-pub(super) fn start(
-    shard: Shard,
-    settings: Arc<Settings>,
-    shared: &Arc<Shared>,
-    exchange: &Arc<Exchange>,
-    listeners: Vec<UdpSocket>,
-    events: EventSink,
-) -> io::Result<Arc<Inbox>> {
+pub(super) fn start(shard: Shard, kit: Kit) -> io::Result<Arc<Inbox>> {
+    let Kit { core, exchange, listeners, events } = kit;
     let counters = Arc::new(Mutex::new(Counters::default()));
     let inbox = Arc::new(Inbox::new(Arc::clone(&counters))?);
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -96,8 +90,7 @@ pub(super) fn start(
         )?;
     }
     epoll::add(&epoll, inbox.as_fd(), epoll::EventData::new_u64(INBOX), epoll::EventFlags::IN)?;
-    let core = Server::new(settings, Arc::clone(shared), shard);
-    let (exchange, of_thread) = (Arc::clone(exchange), Arc::clone(&inbox));
+    let of_thread = Arc::clone(&inbox);
     let thread = std::thread::Builder::new().name(format!("relay-{}", shard.index()));
     let handle = thread.spawn(move || {
         let shard = LinuxShard {

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -17,8 +17,8 @@ use tokio::task::AbortHandle;
 
 use super::exchange::{Exchange, Mailbox};
 use super::socket::{self, bind_udp, plain};
-use super::{EventSink, TICK, now};
-use crate::server::{Client, Counters, Output, RelayId, Server, Settings, Shard, Shared, Sockets, Via};
+use super::{EventSink, Kit, TICK, now};
+use crate::server::{Client, Counters, Output, RelayId, Server, Settings, Sockets, Via};
 
 /// Packets taken from one socket before others get their turn.
 const BATCH: usize = 32;
@@ -59,26 +59,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl PortableShard {
-    pub(super) fn start(
-        shard: Shard,
-        settings: Arc<Settings>,
-        shared: &Arc<Shared>,
-        exchange: &Arc<Exchange>,
-        listeners: Vec<UdpSocket>,
-        events: EventSink,
-    ) -> io::Result<Arc<Self>> {
-        let listeners: Vec<_> = listeners
+    pub(super) fn start(kit: Kit) -> io::Result<Arc<Self>> {
+        let listeners: Vec<_> = kit
+            .listeners
             .into_iter()
             .map(|socket| TokioUdp::from_std(socket).map(Arc::new))
             .collect::<io::Result<_>>()?;
         let this = Arc::new_cyclic(|this| Self {
-            core: Mutex::new(Server::new(settings, Arc::clone(shared), shard)),
+            core: Mutex::new(kit.core),
             listeners: listeners.clone(),
             relays: Mutex::default(),
             streams: Mutex::default(),
             tasks: Mutex::default(),
-            exchange: Arc::clone(exchange),
-            events,
+            exchange: kit.exchange,
+            events: kit.events,
             dropped: AtomicU64::new(0),
             this: Weak::clone(this),
         });

@@ -161,8 +161,12 @@ mod tests {
 
     #[test]
     fn both_families_can_have_the_same_port() {
-        let v6 = bind_udp("[::]:0".parse().unwrap(), 65_536).unwrap();
-        let port = v6.local_addr().unwrap().port();
-        bind_udp(SocketAddr::from(([0, 0, 0, 0], port)), 65_536).unwrap();
+        // The port that is free for one may be somebody's for the other: not the same one a few times.
+        let both = || {
+            let v6 = bind_udp("[::]:0".parse().unwrap(), 65_536).unwrap();
+            let port = v6.local_addr().unwrap().port();
+            bind_udp(SocketAddr::from(([0, 0, 0, 0], port)), 65_536)
+        };
+        assert!((0..100).any(|_| both().is_ok()));
     }
 }

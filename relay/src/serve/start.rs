@@ -170,13 +170,28 @@ fn print_all(
     certificate: Option<&CertificateStore>,
     new_secret: bool,
 ) -> std::io::Result<()> {
-    // The link holds the secret: it is shown to a person, and once, not to the log of a service at each start.
-    if new_secret || std::io::stdout().is_terminal() {
+    // The link holds the secret: it is shown to a person, or once to whoever started it, but never to a journal.
+    if std::io::stdout().is_terminal() || (new_secret && !into_journal()) {
         print_links(out, reach, login, certificate)?;
         writeln!(out, "{}", reach.firewall((!settings.listeners.is_empty()).then_some(&settings.ports)))?;
         writeln!(out, "For a friend who wants an account: p2pcall-relay credentials")?;
     }
     writeln!(out, "{}", reach.ready())
+}
+
+/// Whether standard output is systemd's journal, which more people read than may use the relay: `JOURNAL_STREAM`
+/// says which device and inode that is (systemd.exec(5)).
+#[cfg(target_os = "linux")]
+fn into_journal() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let output = std::fs::metadata("/proc/self/fd/1");
+    let output = output.map(|output| format!("{}:{}", output.dev(), output.ino()));
+    matches!((std::env::var("JOURNAL_STREAM"), output), (Ok(journal), Ok(output)) if journal == output)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn into_journal() -> bool {
+    false
 }
 
 /// Prints the owner's links, the first with its QR where somebody can scan it.

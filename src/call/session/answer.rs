@@ -12,7 +12,8 @@ use crate::code::facts::{Host, Item, Reply};
 use crate::code::{OfferCode, ReplyCode};
 use crate::config::{CallConfig, VideoChoice};
 use crate::error::{Exit, Failure};
-use crate::transport::{GATHER_DEADLINE, GuestAccess, ServerName, TransportEvent};
+use crate::nat::glance::Waited;
+use crate::transport::{GATHER_DEADLINE, Gathered, GuestAccess, ServerName, TransportEvent};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,11 @@ use tokio::task::JoinSet;
 /// Ringing does not wait for a relay: a direct path needs none. When so much of a direct path's head start is over
 /// and it was not found, the relay is rung from; that takes a few milliseconds more.
 const RELAY_JOINS_AFTER: Duration = RELAY_HOLD.saturating_sub(Duration::from_millis(50));
+/// Who has nothing but the friend's relay waits for so long to be let in: the relay may have been started again, and
+/// knows the code when the friend has been there.
+const GUEST_PATIENCE: Duration = Duration::from_secs(5);
+/// How often that is looked for.
+const GUEST_INTERVAL: Duration = Duration::from_millis(100);
 /// Ringing does not wait longer than this for DNS.
 const NAME_PATIENCE: Duration = Duration::from_secs(1);
 /// A handshake that broke begins anew after so long.
@@ -94,30 +100,21 @@ async fn prepare(session: &mut Session, code: OfferCode) -> Result<Ringing, Fail
     let identity = Identity::generate().map_err(|error| {
         Failure::new(Exit::Failure, "no_certificate", format!("No certificate could be made: {error}."), "")
     })?;
-    let network = &session.config.network;
     let keys = code.keys();
-    let (relay_only, own_relays) = (network.relay_only, !network.relays.is_empty());
+    let network = &session.config.network;
     let mut visits = if network.no_servers { Vec::new() } else { relayed::visits(code.offer(), &keys) };
-    if !own_relays {
-        visit(session, &mut visits);
-    }
     session.transport.set_remote_relays(relayed::relayed(code.offer()));
-    // Without a relay there is nowhere to ring from.
-    let patience = if relay_only { GATHER_DEADLINE } else { Duration::ZERO };
-    let mut gathered = session.transport.gather(patience).await;
-    if relay_only {
-        session.gathered(&gathered).await;
-    } else {
-        session.glanced(&gathered).await;
-    }
-    if relay_only && gathered.candidates.is_empty() && visit(session, &mut visits) {
-        gathered = session.transport.gather(patience).await;
-        session.gathered(&gathered).await;
-    }
-    if relay_only && gathered.candidates.is_empty() {
+    let gathered = gather(session, &mut visits).await;
+    session.expect(&gathered, code.offer(), Waited::Briefly).await;
+    if session.config.network.relay_only && gathered.candidates.is_empty() {
         return Err(no_address(&session.config, &gathered));
     }
-    let candidates = resolve(&code.offer().items, session.config.network.no_servers).await;
+    let no_servers = session.config.network.no_servers;
+    let mut candidates = resolve(&code.offer().items, no_servers).await;
+    if !no_servers {
+        let others = session.transport.other_ways(&candidates).await;
+        candidates.extend(others);
+    }
     if candidates.is_empty() {
         let message = "This code names no address that can be reached from here.";
         return Err(Failure::new(Exit::NoConnection, "no_address", message, "Ask for a new code."));
@@ -142,6 +139,30 @@ async fn prepare(session: &mut Session, code: OfferCode) -> Result<Ringing, Fail
         anew: None,
         visits,
     })
+}
+
+/// Where to ring from, as far as ringing has to wait for it: without a relay there is nowhere where relays alone are
+/// allowed. The friend's is used where there is none of our own, or none that works.
+async fn gather(session: &mut Session, visits: &mut Vec<GuestAccess>) -> Gathered {
+    let own_relays = !session.config.network.relays.is_empty();
+    let mut visiting = !own_relays && visit(session, visits);
+    if !session.config.network.relay_only {
+        let gathered = session.transport.gather(Duration::ZERO).await;
+        session.glanced(&gathered).await;
+        return gathered;
+    }
+    let mut gathered = session.transport.gather(GATHER_DEADLINE).await;
+    session.gathered(&gathered).await;
+    if gathered.candidates.is_empty() {
+        visiting |= visit(session, visits);
+    }
+    let patience_ends = session.now() + GUEST_PATIENCE;
+    while visiting && gathered.candidates.is_empty() && session.now() < patience_ends {
+        tokio::time::sleep(GUEST_INTERVAL).await;
+        gathered = session.transport.gather(Duration::ZERO).await;
+        session.gathered(&gathered).await;
+    }
+    gathered
 }
 
 /// Logs in at the friend's relays, once; `false` if there are none, or it was done.
@@ -202,6 +223,8 @@ async fn ring(session: &mut Session, life: &mut Call, ringing: &mut Ringing) -> 
                 TransportEvent::CandidateLearnt(candidate) => {
                     session.path.own.push(super::told(&candidate));
                     life.set_candidates(session.path.own.clone());
+                    let gathered = session.transport.gather(Duration::ZERO).await;
+                    session.expect(&gathered, ringing.code.offer(), Waited::Briefly).await;
                     if candidate.kind == PathKind::Relay {
                         ringing.anew = ringing.began.map(|began| began + RELAY_JOINS_AFTER);
                     }
@@ -247,6 +270,7 @@ async fn show_reply(session: &mut Session, ringing: &Ringing) {
     // The servers have been asked seconds ago.
     let gathered = session.transport.gather(Duration::ZERO).await;
     session.gathered(&gathered).await;
+    session.expect(&gathered, ringing.code.offer(), Waited::Long).await;
     let wants_video = session.config.media.video != VideoChoice::None;
     let reply = Reply { wants_video, items: reply_items(&gathered.candidates) };
     let Ok(reply) = ReplyCode::new(reply, &ringing.terms.keys) else { return };

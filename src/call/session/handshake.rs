@@ -157,7 +157,7 @@ impl PacketPort for Port {
 
 /// Meets whoever is at the other end of `agent`; an answerer rings at `candidates`. For `relay_hold` direct
 /// paths have the field for themselves. `path_found` is called when
-/// there is a way to the other end and only the authentication is left.
+/// there is a way to the other end and only the handshake and the authentication are left.
 pub(super) async fn meet(
     terms: Terms,
     agent: Agent,
@@ -188,13 +188,21 @@ pub(super) async fn meet(
     }
     // An answerer's life has its own deadlines: it rings for as long as the code lives.
     let patience = if terms.role == Role::Offerer { RING_TIMEOUT } else { Duration::MAX };
-    let up = |event: &PeerEvent| matches!(event, PeerEvent::Connected | PeerEvent::ChannelOpen);
-    let first = within(patience, wait_for(&mut streams, up)).await??;
-    path_found();
+    let first = within(patience, connect(&mut streams, path_found)).await??;
     let (verification, [offerer_hash, answerer_hash]) =
         within(AUTHENTICATION_TIMEOUT, authenticate(&terms, &peer, &mut streams, first)).await??;
     let bond = Bond { terms, offerer_hash, answerer_hash };
     Ok(Met { agent, ports, peer, streams, verification, bond })
+}
+
+/// Waits for a path, and for the handshake on it. An answerer who rang anew in between, with more ports, would wait until
+/// its friend had given up the handshake that was cut off: the same path cannot carry another.
+async fn connect(streams: &mut PeerStreams, path_found: impl FnOnce() + Send) -> Result<PeerEvent, Unmet> {
+    let up = |event: &PeerEvent| matches!(event, PeerEvent::Connected | PeerEvent::ChannelOpen);
+    let taken = |event: &PeerEvent| up(event) || matches!(event, PeerEvent::NewPath { .. });
+    let first = wait_for(streams, taken).await?;
+    path_found();
+    if up(&first) { Ok(first) } else { wait_for(streams, up).await }
 }
 
 /// Meets a friend again, and describes the media at once, since both persons want the call: the connection can take

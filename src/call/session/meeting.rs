@@ -117,7 +117,7 @@ impl Meeting {
 
     /// Takes what the transport tells; `true` when it was about this.
     pub(super) fn heard(&mut self, transport: &Transport, event: &TransportEvent) -> bool {
-        let TransportEvent::Ring { offer, agent, from, remote } = event else { return false };
+        let TransportEvent::Ring { offer, agent, from, remote, .. } = event else { return false };
         if *offer != self.served {
             return false;
         }
@@ -153,9 +153,12 @@ impl Meeting {
             // The ports of an attempt are fixed: begin anew, with those there are now.
             self.abandon();
         }
-        if let Some((_, places, openings)) = self.approach.as_mut().filter(|(_, _, openings)| *openings > 0) {
+        if let Some((ufrag, places, openings)) =
+            self.approach.as_mut().filter(|(_, _, openings)| *openings > 0)
+        {
             *openings -= 1;
-            transport.punch(places);
+            let remote = Credentials { ufrag: ufrag.clone(), pwd: self.terms.keys.answer_ice.pwd.clone() };
+            transport.knock(places, &self.terms.keys.offer_ice.ufrag, &remote);
         }
         if !self.looking {
             return;

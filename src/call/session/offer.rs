@@ -12,10 +12,10 @@ use crate::call::{Call, Input, state};
 use crate::code::expiry::Expiry;
 use crate::code::facts::{Fingerprint, Offer, Secret};
 use crate::code::keys::CallKeys;
-use crate::code::network::NetworkSummary;
 use crate::code::{OfferCode, ReplyCode, paste};
 use crate::config::{CallConfig, VideoChoice};
 use crate::error::{Exit, Failure};
+use crate::nat::glance::{self, Waited};
 use crate::transport::{AgentId, GATHER_DEADLINE, Gathered, LocalCandidate, OfferId, TransportEvent};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -24,6 +24,12 @@ use tokio::task::{AbortHandle, JoinSet};
 
 /// How often the NATs on this side are opened for a friend whose reply was entered.
 const PUNCH_INTERVAL: Duration = Duration::from_millis(500);
+/// A friend who can be reached is, so long after the reply: checks go out many times a second at both ends.
+const NO_PATH_AFTER: Duration = Duration::from_secs(20);
+const NO_PATH: &str = "The reply was entered, and still no path to your friend was found.";
+const NO_PATH_HELP: &str = "Is `p2pcall answer` still running there with this very code? If so, both networks hide \
+                            their ports, or one lets no UDP through: use a relay. One of p2pcall's own at the one who \
+                            makes the call is enough, any other is needed on both sides: see --relay.";
 /// How long the code waits for the relay to take the doorbell and the guest.
 const REGISTRATION_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -60,8 +66,8 @@ const RELAY_CHANGED: &str = "The relay had to give another address: the code on 
 struct Relays {
     /// Those that still work.
     alive: Vec<LocalCandidate>,
-    /// One was lost, and is asked for anew.
-    lost: bool,
+    /// Those that were lost and are asked for anew: the same address is as good as ever.
+    lost: Vec<LocalCandidate>,
     /// The code's other addresses are dead.
     alone: bool,
 }
@@ -74,6 +80,8 @@ struct Waiting {
     offer: OfferId,
     /// Where a reply says that the friend is.
     punch: Vec<SocketAddr>,
+    /// When to say that the friend is not there.
+    doubt: Option<Duration>,
     relays: Relays,
     head_start: HeadStart,
     handshakes: JoinSet<(AgentId, Result<Met, Unmet>)>,
@@ -81,7 +89,7 @@ struct Waiting {
 }
 
 async fn wait_with_a_code(mut session: Session) -> Outcome {
-    session.transport.set_extras(&relayed::probe(random()), Duration::ZERO).await;
+    session.transport.set_probe(relayed::probe(random()));
     let gathered = tokio::select! {
         gathered = session.transport.gather(GATHER_DEADLINE) => gathered,
         () = hangup(&mut session.line.commands) => {
@@ -151,7 +159,7 @@ fn prepare(session: &Session, gathered: &Gathered) -> Result<Waiting, Failure> {
         fingerprint,
         secret: Secret(random()),
         expiry: Expiry::at(unix_seconds() + CODE_LIFETIME.as_secs()),
-        network: NetworkSummary::default(),
+        network: glance::ours(gathered, &session.config.network, Waited::Long).network,
         wants_video: session.config.media.video != VideoChoice::None,
         open_relay: told.open_relay,
         items: told.items,
@@ -179,6 +187,7 @@ fn prepare(session: &Session, gathered: &Gathered) -> Result<Waiting, Failure> {
         terms,
         offer,
         punch: Vec::new(),
+        doubt: None,
         relays,
         head_start: HeadStart::default(),
         handshakes: JoinSet::new(),
@@ -237,7 +246,12 @@ async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> R
                 None => step(life, &session.line, Input::Told(Command::Hangup)),
             },
             _ = punches.tick(), if !waiting.punch.is_empty() => {
-                session.transport.punch(&waiting.punch);
+                waiting.punch(session);
+                continue;
+            }
+            () = sleep_until(session.line.started, waiting.doubt) => {
+                waiting.doubt = None;
+                session.warn("no_path", NO_PATH, NO_PATH_HELP).await;
                 continue;
             }
             () = sleep_until(session.line.started, life.poll_timeout()) => {
@@ -254,12 +268,12 @@ async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> R
 /// Takes a transport event; says why the code is dead, when it is.
 async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEvent) -> Option<&'static str> {
     match event {
-        TransportEvent::Ring { agent, from, .. } => {
+        TransportEvent::Ring { agent, from, relayed, .. } => {
             if let Some(attached) = session.transport.attach(agent) {
                 let terms = waiting.terms.clone();
                 let mut hold = waiting.head_start.left(session.now(), RELAY_HOLD);
-                // A guest at our own relay has given direct paths their head start, or has none.
-                if waiting.relays.alive.iter().any(|relay| relay.address.ip() == from.ip()) {
+                // Who rings first from the relay itself has given direct paths their head start, or has none.
+                if relayed && waiting.relays.alive.iter().any(|relay| relay.address.ip() == from.ip()) {
                     hold = Duration::ZERO;
                 }
                 let meeting = async move { (agent, meet(terms, attached, Vec::new(), hold, || ()).await) };
@@ -275,7 +289,7 @@ async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEve
         TransportEvent::ServerFailed(failure) => session.server_failed(failure).await,
         TransportEvent::CandidateLearnt(candidate) => {
             session.path.own.push(super::told(&candidate));
-            return (candidate.kind == PathKind::Relay && waiting.relays.lost).then_some(RELAY_CHANGED);
+            return waiting.relays.learn(&candidate);
         }
         TransportEvent::CandidateLost(candidate) => {
             session.path.own.retain(|own| own.address != candidate.address);
@@ -292,13 +306,28 @@ async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEve
     None
 }
 
+impl Waiting {
+    /// Opens the NATs of this side for a friend whose reply was entered. A friend whom nothing hides learns from it
+    /// where we are, which is not what our code says if our NAT shows each peer another port.
+    fn punch(&self, session: &Session) {
+        let (own, friend) = (&self.keys.offer_ice, &self.keys.answer_ice);
+        session.transport.knock(&self.punch, &own.ufrag, &credentials(friend));
+    }
+}
+
 impl Relays {
     /// Some were lost. Those that are left, or the machine's own addresses, keep the code alive.
     fn lose(&mut self, lost: impl Fn(&LocalCandidate) -> bool) -> Option<&'static str> {
-        let before = self.alive.len();
-        self.alive.retain(|relay| !lost(relay));
-        self.lost |= self.alive.len() < before;
+        self.lost.extend(self.alive.extract_if(.., |relay| lost(relay)));
         (self.alone && self.alive.is_empty()).then_some(NETWORK_CHANGED)
+    }
+
+    /// A relayed address came. Our own relay gives back the one that was lost with it; any other is in no code.
+    fn learn(&mut self, candidate: &LocalCandidate) -> Option<&'static str> {
+        let known = self.lost.iter().position(|one| one.address == candidate.address);
+        self.alive.extend(known.map(|index| self.lost.swap_remove(index)));
+        let other = candidate.kind == PathKind::Relay && known.is_none();
+        (other && !self.lost.is_empty()).then_some(RELAY_CHANGED)
     }
 
     /// All other addresses were lost.
@@ -332,8 +361,9 @@ async fn pasted(session: &Session, waiting: &mut Waiting, text: &str) {
     match paste::read_reply(text, &waiting.code, &waiting.keys) {
         Ok(reply) => {
             let addresses = addresses(&reply);
-            session.transport.punch(&addresses);
             waiting.punch = addresses;
+            waiting.punch(session);
+            waiting.doubt = Some(session.now() + NO_PATH_AFTER);
             session.emit(state(CallState::Connecting, None)).await;
         }
         Err(wrong) => session.warn("bad_code", wrong.to_string(), "").await,

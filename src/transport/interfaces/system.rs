@@ -1,7 +1,7 @@
 //! Reads the machine's interfaces: the addresses by `if-addrs`, and on Linux what is a bridge and who owns the
 //! default route out of `/sys` and `/proc`. Decides nothing.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
 use super::Interface;
 
@@ -47,6 +47,21 @@ fn describe(
         name: interface.name,
         address,
     }
+}
+
+/// The router of the IPv4 default route, where the system has a table of routes to read.
+pub fn gateway() -> Option<Ipv4Addr> {
+    default_gateway(&std::fs::read_to_string("/proc/net/route").ok()?)
+}
+
+/// The kernel's table of IPv4 routes: interface, destination, gateway, …, in hexadecimal as the machine stores them.
+fn default_gateway(table: &str) -> Option<Ipv4Addr> {
+    table.lines().skip(1).find_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let (destination, gateway) = (words.next()?, words.next()?);
+        let gateway = u32::from_str_radix(gateway, 16).ok().filter(|gateway| *gateway != 0)?;
+        (destination == "00000000").then(|| Ipv4Addr::from(gateway.to_ne_bytes()))
+    })
 }
 
 /// The address that packets towards `remote` would leave from; not one packet is sent.

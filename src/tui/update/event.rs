@@ -21,6 +21,9 @@ pub(super) fn call(model: &mut Model, event: CallEvent) -> Vec<Effect> {
     match event {
         CallEvent::Code(event) => return code(model, &event, Share::default()),
         CallEvent::State(event) => return state(model, &event),
+        CallEvent::Prediction(prediction) => {
+            progress(model, &format!("Expect {}", prediction.sentence()));
+        }
         CallEvent::Path(path) => self::path(model, path),
         CallEvent::Media { kind: _, after_connect_ms: _ } => {}
         CallEvent::Stats(stats) => model.stats = Some(clean_stats(stats)),

@@ -124,3 +124,18 @@ fn names(stats: &StatsEvent) -> Vec<(&'static str, String)> {
         ("cipher", names.cipher.clone().unwrap_or_else(|| "not known yet".to_owned())),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_relayed_is_said_where_anything_was() {
+        let row = |relayed_bytes| {
+            let facts = network(&StatsEvent { relayed_bytes, ..StatsEvent::default() });
+            facts.into_iter().find(|(label, _)| *label == "relayed").map(|(_, value)| value)
+        };
+        assert_eq!(row(0), None);
+        assert_eq!(row(48_300_000).as_deref(), Some("48.3 MB in this call"));
+    }
+}
