@@ -22,25 +22,15 @@ pub mod steps;
 pub mod verify;
 
 pub use event::state;
-pub use steps::{Effect, Input, LifeConfig, Role};
+pub use steps::{ANSWER_TIMEOUT, Effect, Input, LifeConfig, REPLY_AFTER, Role};
 
 use channel::{DescriptionKind, Talk, clean};
 use ending::Ending;
 use event::{CallEvent, CallState, Command, Side, StateEvent};
 use silence::Silence;
 use std::time::Duration;
+use steps::{CONSENT_TIMEOUT, GREETING_TIMEOUT, OPENING_TIMEOUT};
 use verify::{SafetyWords, Verification};
-
-/// Without a path the answerer shows a reply code after so long (design: most direct paths take under 2 s).
-pub const REPLY_AFTER: Duration = Duration::from_secs(4);
-/// An answerer gives up after so long, unless it showed a reply code.
-pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Whoever authenticated says hello and exchanges the safety words' nonces within this.
-const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
-/// A person decides about the consent within this.
-const CONSENT_TIMEOUT: Duration = Duration::from_secs(120);
-/// Descriptions are exchanged within this.
-const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where the life is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,7 +172,9 @@ impl Call {
                 vec![Effect::Emit(CallEvent::Chat { from: Side::Remote, text })]
             }
             // Which path it is: the session's business; chat before the call: nobody's.
-            Talk::Seen { .. } | Talk::Candidates { .. } | Talk::Chat { .. } => Vec::new(),
+            Talk::Seen { .. } | Talk::Candidates { .. } | Talk::Approach { .. } | Talk::Chat { .. } => {
+                Vec::new()
+            }
             Talk::Hangup => self.end(Ending::RemoteHungUp { connected: self.is_connected() }),
         }
     }

@@ -54,6 +54,7 @@ mod port;
 mod proxy;
 mod refusal;
 mod relay;
+mod roam;
 pub mod router;
 mod servers;
 mod stream;
@@ -84,9 +85,6 @@ pub const GATHER_DEADLINE: Duration = Duration::from_millis(2_500);
 
 /// Once the important servers have answered, how long the others are waited for.
 const GRACE: Duration = Duration::from_millis(250);
-
-/// How often the machine's addresses are looked at.
-const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Events that may wait for the session.
 const EVENTS: usize = 256;
@@ -171,21 +169,16 @@ impl Transport {
         }
         let (sender, events) = mpsc::channel(EVENTS);
         let hub = Arc::new(Hub::new(sender, config.relay_only));
-        let mut hosts = Vec::new();
-        for socket in host::bind_all(&addresses, !config.bind.is_empty())? {
-            let link = hub.next_link();
-            let socket = Arc::new(socket);
-            hub.open(link, Arc::clone(&socket) as Arc<dyn hub::Outlet>);
-            hosts.push((link, socket));
-        }
-        let servers = Arc::new(Servers::new(config.clone(), Arc::clone(&hub), hosts.clone()));
+        let servers =
+            Arc::new(Servers::new(config.clone(), Arc::clone(&hub), addresses.iter().map(|one| one.address)));
         let mut tasks = JoinSet::new();
-        for (link, socket) in hosts {
+        for socket in host::bind_all(&addresses, !config.bind.is_empty())? {
+            let (link, socket) = servers.add_host(socket);
             let servers = Arc::clone(&servers);
             tasks.spawn(async move { socket.receive(|heard| servers.heard(link, heard)).await });
         }
         tasks.spawn(run_timers(Arc::clone(&servers)));
-        tasks.spawn(watch_interfaces(Arc::clone(&hub), addresses, config.bind.clone()));
+        tasks.spawn(roam::watch(Arc::clone(&hub), Arc::clone(&servers), addresses, config.bind.clone()));
         Ok((Self { hub, servers, tasks }, events))
     }
 
@@ -292,6 +285,11 @@ impl Transport {
         self.servers.set_extras(extras, deadline).await
     }
 
+    /// Changes the doorbell that all relays are told of, and nothing else.
+    pub fn set_doorbell(&self, ufrag: &str) {
+        self.servers.set_doorbell(ufrag);
+    }
+
     /// Where the friend's relays are: what is exchanged with them is relayed, too.
     pub fn set_remote_relays(&self, relays: Vec<SocketAddr>) {
         self.hub.set_remote_relays(relays);
@@ -352,25 +350,6 @@ pub(crate) fn random_transaction() -> p2pcall_relay::stun::TransactionId {
 /// This machine's interfaces.
 pub(crate) async fn list_interfaces() -> std::io::Result<Vec<interfaces::Interface>> {
     tokio::task::spawn_blocking(interfaces::system::list).await?
-}
-
-/// Says when addresses that were bound are gone and others are there. What merely comes along, a VPN say, harms no
-/// code. Without any address there is nothing to do but wait: the same may come back, as after a wireless network
-/// was lost for a moment, and sockets and codes are good again.
-async fn watch_interfaces(hub: Arc<Hub>, mut known: Vec<interfaces::Usable>, only: Vec<IpAddr>) {
-    loop {
-        tokio::time::sleep(WATCH_INTERVAL).await;
-        let Ok(list) = list_interfaces().await else { continue };
-        let now = interfaces::usable(&list, &only);
-        let before = known.iter().map(|one| one.address);
-        let gone: Vec<IpAddr> =
-            before.filter(|address| !now.iter().any(|one| one.address == *address)).collect();
-        let offline = now.iter().all(|one| one.address.is_loopback());
-        if !gone.is_empty() && !offline {
-            known = now;
-            hub.tell(TransportEvent::InterfacesChanged { gone });
-        }
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ pub const MAX_NAME: usize = 64;
 pub const MAX_CHAT: usize = 4_000;
 /// The most candidates taken from a greeting.
 const MAX_CANDIDATES: usize = 32;
+/// RFC 8445 §16.1: the longest user name fragment.
+const MAX_UFRAG: usize = 256;
 /// The first byte of an authentication; no JSON text begins with it.
 const AUTH_TAG: u8 = 0x01;
 
@@ -41,6 +43,13 @@ pub enum Talk {
     /// The sender's candidates as they are by now.
     Candidates {
         /// All of them.
+        candidates: Vec<Candidate>,
+    },
+    /// The sender, who calls itself so, is about to ring past the relay, from these addresses: open your NATs to them.
+    Approach {
+        /// The ufrag of its attempt.
+        ufrag: String,
+        /// Where it rings from.
         candidates: Vec<Candidate>,
     },
     /// The address that the sender's packets of the chosen path come from, as it sees them.
@@ -148,6 +157,10 @@ impl Message {
                 candidates.truncate(MAX_CANDIDATES);
                 Talk::Hello { name: clean(&name, MAX_NAME), candidates }
             }
+            Talk::Approach { ufrag, mut candidates } => {
+                candidates.truncate(MAX_CANDIDATES);
+                Talk::Approach { ufrag: clean(&ufrag, MAX_UFRAG), candidates }
+            }
             Talk::Candidates { mut candidates } => {
                 candidates.truncate(MAX_CANDIDATES);
                 Talk::Candidates { candidates }
@@ -196,6 +209,7 @@ mod tests {
                 candidates: vec![Candidate { kind: PathKind::Host, address: ([192, 0, 2, 1], 5_000).into() }],
             },
             Talk::Candidates { candidates: Vec::new() },
+            Talk::Approach { ufrag: "abcd".into(), candidates: Vec::new() },
             Talk::Seen { address: ([192, 0, 2, 1], 5_000).into() },
             Talk::SasCommit { digest: [7; 32] },
             Talk::SasNonce { nonce: [8; 32] },

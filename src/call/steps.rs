@@ -1,10 +1,21 @@
-//! What goes into the life of a call and what comes out of it. Only values.
+//! What goes into the life of a call and what comes out of it, and how long each step may take. Only values.
 
 use super::channel::{Candidate, DescriptionKind, Talk};
 use super::ending::Ending;
 use super::event::{CallEvent, Command, Notice};
 use super::verify::Verification;
 use std::time::Duration;
+
+/// Without a path the answerer shows a reply code after so long (design: most direct paths take under 2 s).
+pub const REPLY_AFTER: Duration = Duration::from_secs(4);
+/// An answerer gives up after so long, unless it showed a reply code.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Whoever authenticated says hello and exchanges the safety words' nonces within this.
+pub(super) const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
+/// A person decides about the consent within this.
+pub(super) const CONSENT_TIMEOUT: Duration = Duration::from_secs(120);
+/// Descriptions are exchanged within this.
+pub(super) const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Which end of the code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

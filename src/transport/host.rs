@@ -13,6 +13,7 @@ use super::candidate::LocalCandidate;
 use super::hub::Outlet;
 use super::interfaces::Usable;
 use super::refusal;
+use super::router::LinkId;
 
 /// Half a second of a 15 Mbit/s burst. The system may grant less.
 const BUFFER: usize = 1 << 20;
@@ -39,6 +40,34 @@ pub(super) enum Heard<'a> {
     Datagram(SocketAddr, &'a [u8]),
     /// Nobody has this port open (any more).
     Refusal(SocketAddr),
+}
+
+/// All sockets, as they come along.
+#[derive(Debug, Default)]
+pub(super) struct Hosts(RwLock<Vec<(LinkId, Arc<HostSocket>)>>);
+
+impl Hosts {
+    /// One more.
+    pub(super) fn add(&self, link: LinkId, socket: Arc<HostSocket>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).push((link, socket));
+    }
+
+    /// Those there are now.
+    pub(super) fn all(&self) -> Vec<(LinkId, Arc<HostSocket>)> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The one of this number.
+    pub(super) fn find(&self, link: LinkId) -> Option<Arc<HostSocket>> {
+        let hosts = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        hosts.iter().find(|(one, _)| *one == link).map(|(_, socket)| Arc::clone(socket))
+    }
+
+    /// Whether one is bound to this address.
+    pub(super) fn has(&self, address: IpAddr) -> bool {
+        let hosts = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        hosts.iter().any(|(_, socket)| socket.candidate.address.ip() == address)
+    }
 }
 
 /// One bound socket.

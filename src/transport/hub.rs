@@ -195,6 +195,11 @@ impl Hub {
         match table.router.inbound(now, link, from, bytes) {
             Verdict::Drop => {}
             Verdict::Deliver(agent) => table.deliver(agent, link, from, bytes),
+            Verdict::DeliverAll(agents) => {
+                for agent in agents {
+                    table.deliver(agent, link, from, bytes);
+                }
+            }
             Verdict::Ring { offer, agent, remote, evicted } => {
                 table.agents.insert(agent, Desk::default());
                 table.deliver(agent, link, from, bytes);

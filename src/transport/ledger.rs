@@ -62,9 +62,9 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// Host candidates are known from the start.
-    pub(super) fn new(candidates: Vec<LocalCandidate>) -> Self {
-        Self { candidates, ..Self::default() }
+    /// A socket of our own.
+    pub(super) fn host(&mut self, candidate: LocalCandidate) -> Option<TransportEvent> {
+        self.learn(candidate)
     }
 
     /// A STUN server to ask; returns its index.
@@ -250,6 +250,12 @@ mod tests {
         }
     }
 
+    fn with_host() -> Ledger {
+        let mut ledger = Ledger::default();
+        assert_eq!(ledger.host(host()), None, "known from the start");
+        ledger
+    }
+
     fn mapped(ledger: &mut Ledger, server: &str, mapped: &str) -> Option<TransportEvent> {
         let event = BindingEvent::Mapped { link: LINK, server: address(server), mapped: address(mapped) };
         ledger.binding(event, &host())
@@ -261,7 +267,7 @@ mod tests {
 
     /// A ledger with one STUN server on each of these addresses, asked from one socket.
     fn asked(servers: &[&str]) -> Ledger {
-        let mut ledger = Ledger::new(vec![host()]);
+        let mut ledger = with_host();
         for server in servers {
             let index = ledger.stun((*server).to_owned());
             assert!(!ledger.is_settled());
@@ -272,7 +278,7 @@ mod tests {
 
     #[test]
     fn without_servers_there_is_nothing_to_wait_for() {
-        let ledger = Ledger::new(vec![host()]);
+        let ledger = with_host();
         assert!(ledger.is_settled() && ledger.is_satisfied());
     }
 
@@ -311,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_relays_loss_is_told_each_time_and_its_silence_once() {
-        let mut ledger = Ledger::new(Vec::new());
+        let mut ledger = Ledger::default();
         let index = ledger.relay("turn.example.org".into(), vec![Protocol::Udp]);
         let relayed = LocalCandidate { kind: PathKind::Relay, ..host() };
         ledger.finish();

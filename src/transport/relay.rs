@@ -15,11 +15,10 @@ use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
 
 use super::candidate::{LocalCandidate, RelayPath, ServerProblem};
-use super::host::HostSocket;
+use super::host::{HostSocket, Hosts};
 use super::hub::{Hub, Outlet};
 use super::interfaces::system::source_towards;
 use super::line::{Allocation, Line};
-use super::router::LinkId;
 use super::servers::{Servers, random_id};
 use super::stream::{ConnectError, Target, connect};
 use super::turn::{Extras, Framing, INSUFFICIENT_CAPACITY, Login, TurnClient, TurnError, TurnEvent};
@@ -30,8 +29,8 @@ use crate::config::proxy::ProxyLink;
 
 /// After a failure the relay is left alone for so long, then twice as long, …
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// … up to this: a call waits two minutes for a relay that is started again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// … up to this: a call waits for a relay that is started again, and each attempt takes its time by itself.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// A relay that refused over one transport may have said yes over another: so long its answer is waited for.
 const SECOND_OPINION: Duration = Duration::from_secs(1);
 
@@ -45,7 +44,7 @@ const MAX_WORDS: usize = 120;
 pub(super) struct Keeper {
     pub(super) servers: Arc<Servers>,
     pub(super) hub: Arc<Hub>,
-    pub(super) hosts: Vec<(LinkId, Arc<HostSocket>)>,
+    pub(super) hosts: Arc<Hosts>,
     pub(super) index: usize,
     pub(super) relay: Arc<RelayServer>,
     /// Leave only from addresses that were asked for.
@@ -177,8 +176,11 @@ impl Keeper {
         let mut found: Vec<IpAddr> = Vec::new();
         for address in addresses {
             let known = found.iter().any(|one| one.is_ipv4() == address.is_ipv4());
-            let own =
-                self.hosts.iter().any(|(_, host)| host.candidate().address.is_ipv4() == address.is_ipv4());
+            let own = self
+                .hosts
+                .all()
+                .iter()
+                .any(|(_, host)| host.candidate().address.is_ipv4() == address.is_ipv4());
             if !known && own {
                 found.push(address.ip());
             }
@@ -208,7 +210,8 @@ impl Keeper {
             Protocol::Udp => {
                 let socket = self.host_towards(server).ok_or(Failure::Silent)?;
                 from = Some(socket.candidate().address.ip());
-                Line::over_udp(Arc::clone(&self.hub), self.client(Framing::Datagram), socket, server)
+                let client = self.client(Framing::Datagram);
+                Line::over_udp(Arc::clone(&self.hub), client, socket, server)
             }
             Protocol::Tcp | Protocol::Tls => {
                 let bound = self.host_towards(server).filter(|_| self.bound);
@@ -250,10 +253,11 @@ impl Keeper {
     /// The socket that the system would send from, or any of the same family.
     fn host_towards(&self, server: SocketAddr) -> Option<Arc<HostSocket>> {
         let source = source_towards(server);
-        let family = self.hosts.iter().map(|(_, host)| host);
-        let mut family = family.filter(|host| host.candidate().address.is_ipv4() == server.is_ipv4());
-        let first = family.clone().next();
-        family.find(|host| Some(host.candidate().address.ip()) == source).or(first).cloned()
+        let hosts = self.hosts.all().into_iter().map(|(_, host)| host);
+        let mut family = hosts.filter(|host| host.candidate().address.is_ipv4() == server.is_ipv4());
+        let first = family.next()?;
+        let is_source = |host: &Arc<HostSocket>| Some(host.candidate().address.ip()) == source;
+        Some(if is_source(&first) { first } else { family.find(is_source).unwrap_or(first) })
     }
 
     /// Who connects to the relay over TCP and TLS, if not this machine.

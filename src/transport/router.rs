@@ -65,6 +65,8 @@ impl std::fmt::Debug for Credentials {
 pub enum Verdict {
     /// It is this agent's.
     Deliver(AgentId),
+    /// It is one of these agents', and only their keys can tell whose.
+    DeliverAll(Vec<AgentId>),
     /// Somebody who knows the code rings: the datagram is the new agent's.
     Ring {
         /// Which offer is rung.
@@ -216,7 +218,7 @@ impl Router {
                 Ok(message) => self.stun(now, link, from, &message),
                 Err(_) => Verdict::Drop,
             },
-            _ => self.by_path(link, from),
+            _ => self.data(link, from, bytes),
         };
         if verdict == Verdict::Drop {
             self.dropped.unknown += 1;
@@ -232,6 +234,15 @@ impl Router {
     /// What was dropped so far.
     pub fn dropped(&self) -> Dropped {
         self.dropped
+    }
+
+    /// Data on a path that two agents share: one fell silent, say, and the other is to take over.
+    fn data(&self, link: LinkId, from: SocketAddr, bytes: &[u8]) -> Verdict {
+        if is_handshake(bytes) {
+            return self.paths.newest(link, from).map_or(Verdict::Drop, Verdict::Deliver);
+        }
+        let talking = self.paths.talking(link, from);
+        if talking.len() < 2 { self.by_path(link, from) } else { Verdict::DeliverAll(talking) }
     }
 
     fn by_path(&self, link: LinkId, from: SocketAddr) -> Verdict {
@@ -350,6 +361,11 @@ impl Router {
         self.next += 1;
         self.next
     }
+}
+
+/// A DTLS record (RFC 7983 §7) of epoch 0 (RFC 6347 §4.1): not encrypted yet.
+fn is_handshake(bytes: &[u8]) -> bool {
+    matches!(bytes, [20..=63, _, _, 0, 0, ..])
 }
 
 /// A Binding error response that only somebody who knows the code could have made.
@@ -549,8 +565,13 @@ mod tests {
         let (one, two) = (router.call(&ours(), None), router.call(&theirs(), None));
         let media = [128, 0, 0, 1];
         router.outbound(one, LINK, from(9), &media);
-        router.outbound(two, LINK, from(9), &media);
+        router.outbound(two, LINK, from(9), &check(1, "any"));
         assert_eq!(router.inbound(now(), LINK, from(9), &media), Verdict::Deliver(one));
+        router.outbound(two, LINK, from(9), &media);
+        assert_eq!(router.inbound(now(), LINK, from(9), &media), Verdict::DeliverAll(vec![one, two]));
+        // What is not encrypted begins something: it is the newer one's.
+        let hello = [22, 254, 253, 0, 0, 0, 0];
+        assert_eq!(router.inbound(now(), LINK, from(9), &hello), Verdict::Deliver(two));
         router.detach(one);
         assert_eq!(router.inbound(now(), LINK, from(9), &media), Verdict::Deliver(two));
         assert_eq!(router.inbound(now(), LinkId(2), from(9), &media), Verdict::Drop);

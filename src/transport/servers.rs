@@ -6,7 +6,7 @@ use crate::call::event::Protocol;
 use crate::config::proxy::ProxyLink;
 use crate::config::{NetworkConfig, StunServer};
 use p2pcall_relay::stun::TransactionId;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use super::TransportEvent;
 use super::binding::{BindingEvent, Bindings};
 use super::candidate::{LocalCandidate, ServerProblem};
-use super::host::{Heard, HostSocket};
+use super::host::{Heard, HostSocket, Hosts};
 use super::hub::{Hub, Outlet};
 use super::ledger::{Gathered, Ledger};
 use super::line::Line;
@@ -36,7 +36,7 @@ const RELEASE_DEADLINE: Duration = Duration::from_millis(300);
 pub(super) struct Servers {
     config: NetworkConfig,
     pub(super) hub: Arc<Hub>,
-    hosts: Vec<(LinkId, Arc<HostSocket>)>,
+    hosts: Arc<Hosts>,
     pub(super) names: Names,
     /// The router's port.
     pub(super) mapping: Held,
@@ -59,18 +59,16 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    pub(super) fn new(config: NetworkConfig, hub: Arc<Hub>, hosts: Vec<(LinkId, Arc<HostSocket>)>) -> Self {
-        let offered = if config.relay_only { &[][..] } else { &hosts[..] };
-        let ledger = Ledger::new(offered.iter().map(|(_, socket)| socket.candidate()).collect());
-        let names = Names::new(hosts.iter().map(|(_, socket)| socket.candidate().address.ip()));
+    /// For sockets with these addresses, which are still to come.
+    pub(super) fn new(config: NetworkConfig, hub: Arc<Hub>, own: impl IntoIterator<Item = IpAddr>) -> Self {
         Self {
             config,
             hub,
-            hosts,
-            names,
+            hosts: Arc::default(),
+            names: Names::new(own),
             mapping: Held::default(),
             bindings: Mutex::new(Bindings::new(Box::new(random_id))),
-            ledger: Mutex::new(ledger),
+            ledger: Mutex::default(),
             changed: Notify::new(),
             wake: Notify::new(),
             started: AtomicBool::new(false),
@@ -80,6 +78,23 @@ impl Servers {
             extras: Mutex::default(),
             tasks: Mutex::default(),
         }
+    }
+
+    /// The sockets there are.
+    pub(super) fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    /// One more socket, which is to be received from.
+    pub(super) fn add_host(&self, socket: HostSocket) -> (LinkId, Arc<HostSocket>) {
+        let (link, socket) = (self.hub.next_link(), Arc::new(socket));
+        self.hub.open(link, Arc::clone(&socket) as Arc<dyn Outlet>);
+        self.hosts.add(link, Arc::clone(&socket));
+        if !self.config.relay_only {
+            let news = lock(&self.ledger).host(socket.candidate());
+            self.told(news);
+        }
+        (link, socket)
     }
 
     /// Begins to ask; only the first time.
@@ -93,7 +108,8 @@ impl Servers {
             let (this, server) = (Arc::clone(self), server.clone());
             lock(&self.tasks).spawn(async move { this.ask(index, &server).await });
         }
-        let home = self.hosts.iter().find_map(|(_, host)| Some((host, worthwhile(&host.candidate())?)));
+        let hosts = self.hosts.all();
+        let home = hosts.iter().find_map(|(_, host)| Some((host, worthwhile(&host.candidate())?)));
         if let Some((host, local)) = home.filter(|_| self.config.portmap) {
             lock(&self.ledger).await_mapping();
             lock(&self.tasks).spawn(keep(Arc::clone(self), Arc::clone(host), local));
@@ -111,7 +127,7 @@ impl Servers {
         let keeper = Keeper {
             servers: Arc::clone(self),
             hub: Arc::clone(&self.hub),
-            hosts: self.hosts.clone(),
+            hosts: Arc::clone(&self.hosts),
             index,
             relay,
             bound: !self.config.bind.is_empty(),
@@ -133,10 +149,10 @@ impl Servers {
     async fn ask(&self, index: usize, server: &StunServer) {
         let addresses = self.names.resolve(&server.host, server.port).await;
         let mut asked = Vec::new();
-        for (link, socket) in &self.hosts {
+        for (link, socket) in self.hosts.all() {
             let own = socket.candidate().address;
             let address = addresses.iter().find(|address| address.is_ipv4() == own.is_ipv4());
-            asked.extend(address.map(|address| (*link, *address)));
+            asked.extend(address.map(|address| (link, *address)));
         }
         if asked.is_empty() {
             let silent = ServerProblem::Silent(vec![Protocol::Udp]);
@@ -229,6 +245,16 @@ impl Servers {
         tokio::time::timeout(deadline, answered).await.is_ok()
     }
 
+    /// Tells all relays of another doorbell.
+    pub(super) fn set_doorbell(&self, ufrag: &str) {
+        let extras = {
+            let mut extras = lock(&self.extras);
+            let changed = Extras { doorbell: Some(ufrag.to_owned()), ..extras.clone().unwrap_or_default() };
+            extras.insert(changed).clone()
+        };
+        self.lines().iter().for_each(|line| line.set_extras(extras.clone()));
+    }
+
     /// Somebody may have waited for what was learnt.
     pub(super) fn notice(&self) {
         self.changed.notify_waiters();
@@ -309,9 +335,7 @@ impl Servers {
     fn pump(&self, now: Instant) {
         loop {
             let Some(transmit) = lock(&self.bindings).poll_transmit() else { break };
-            let Some((_, socket)) = self.hosts.iter().find(|(link, _)| *link == transmit.link) else {
-                continue;
-            };
+            let Some(socket) = self.hosts.find(transmit.link) else { continue };
             if let Err(error) = socket.try_send(transmit.to, &transmit.bytes)
                 && error.kind() != std::io::ErrorKind::WouldBlock
             {
@@ -324,7 +348,7 @@ impl Servers {
             let (BindingEvent::Mapped { link, .. }
             | BindingEvent::Changed { link, .. }
             | BindingEvent::Failed { link, .. }) = event;
-            let Some((_, socket)) = self.hosts.iter().find(|(host, _)| *host == link) else { continue };
+            let Some(socket) = self.hosts.find(link) else { continue };
             let news = lock(&self.ledger).binding(event, &socket.candidate());
             self.told(news);
         }

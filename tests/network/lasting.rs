@@ -149,3 +149,21 @@ fn a_call_whose_network_dies_goes_on_over_the_other_one() {
     ends.alice.wait_for("chat", SOON, |event| event["event"] == "chat" && event["text"] == "still here");
     ends.hang_up();
 }
+
+#[test]
+fn a_machine_whose_address_changes_stays_in_its_call() {
+    let Some((lab, mut ends)) = on_a_cable() else { return };
+    for (machine, from, to) in [("alice", "10.9.0.1", "10.9.0.7"), ("bob", "10.9.0.2", "10.9.0.8")] {
+        lab.run(machine, &format!("ip addr del {from}/24 dev eth0 && ip addr add {to}/24 dev eth0"));
+        let moved = Instant::now();
+        for end in [&mut ends.alice, &mut ends.bob] {
+            end.wait_for("path", BACK, |event| {
+                let at = |end: &str| event[end].as_str().is_some_and(|address| address.starts_with(to));
+                event["event"] == "path" && (at("local_address") || at("remote_address"))
+            });
+            hears(end);
+        }
+        support::measured(&format!("sound again after {machine} has another address"), moved.elapsed());
+    }
+    ends.hang_up();
+}

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 /// Where the relay is, in the middle of `two_homes`.
 const RELAY: &str = "198.51.100.1";
 const PORTS: (u16, u16) = (3478, 443);
+/// Long enough for everything that is tried with growing pauses, on a machine that is busy.
+const LONG: Duration = Duration::from_secs(60);
 /// A small picture and a tone.
 const MEDIA: [&str; 10] =
     ["--video", "test", "--size", "160x90", "--fps", "5", "--audio", "tone", "--speaker", "none"];
@@ -254,13 +256,74 @@ fn a_relay_may_have_a_name() {
 fn a_relay_that_dies_in_the_call_is_named_at_both_ends() {
     let Some(lab) = two_homes(true) else { return };
     let mut relay = relay(&lab);
-    let mut ends = Ends::begin(&lab, &relay, &[], &[]);
+    let briefly = ["--reconnect", "5"];
+    let mut ends = Ends::begin(&lab, &relay, &briefly, &briefly);
     ends.connected("a relay that will die");
     relay.kill();
     for end in [&mut ends.alice, &mut ends.bob] {
-        let ended = end.wait_for_state("ended", Duration::from_secs(180));
+        let ended = end.wait_for_state("ended", Duration::from_secs(60));
         assert!(ended["message"].as_str().expect("words").contains("relay"), "{ended}");
     }
+}
+
+/// Waits until sound comes from the friend some seconds after the last event.
+fn hears_later(end: &mut Process, seconds: f64) {
+    let time = |event: &Value| event["t"].as_f64().unwrap_or_default();
+    let then = end.events.last().map_or(0.0, time) + seconds;
+    end.wait_for("sound", LONG, |event| {
+        let rate = event["received"]["audio_kbps"].as_u64();
+        event["event"] == "stats" && time(event) >= then && rate.is_some_and(|rate| rate > 0)
+    });
+}
+
+#[test]
+fn a_relay_that_is_started_again_has_its_calls_back() {
+    let Some(lab) = two_homes(true) else { return };
+    let mut relay = relay(&lab);
+    for rounds in 1..=2 {
+        let mut ends = Ends::begin(&lab, &relay, &[], &[]);
+        ends.connected("a relay that will be started again");
+        ends.see_and_hear();
+        for _ in 0..rounds {
+            relay.kill();
+            for end in [&mut ends.alice, &mut ends.bob] {
+                end.wait_for_state("reconnecting", SOON);
+            }
+            relay = relay.again();
+            let again = Instant::now();
+            for end in [&mut ends.alice, &mut ends.bob] {
+                end.wait_for_state("connected", LONG);
+            }
+            support::measured("connected again after the relay was started again", again.elapsed());
+            for end in [&mut ends.alice, &mut ends.bob] {
+                hears_later(end, 2.0);
+            }
+        }
+        ends.hang_up();
+    }
+}
+
+#[test]
+fn a_relayed_call_leaves_the_relay_as_soon_as_there_is_a_direct_path() {
+    let Some(lab) = two_homes(false) else { return };
+    let relay = relay(&lab);
+    let_out_only(&lab, "home-b", UDP);
+    let mut ends = Ends::begin(&lab, &relay, &[], &[]);
+    ends.connected("relayed at first");
+    ends.see_and_hear();
+    lab.run("home-b", "nft delete table ip only");
+    let open = Instant::now();
+    for end in [&mut ends.alice, &mut ends.bob] {
+        end.wait_for("direct path", LONG, |event| event["event"] == "path" && event["kind"] != "relay");
+    }
+    support::measured("direct, after the firewall opened", open.elapsed());
+    for end in [&mut ends.alice, &mut ends.bob] {
+        hears_later(end, 2.0);
+        assert!(!end.of_kind("state").any(|state| state["state"] == "reconnecting"), "no silence");
+        let concealed = end.of_kind("stats").last().and_then(|stats| stats["audio"]["concealed_ms"].as_u64());
+        println!("sound invented in all: {concealed:?} ms");
+    }
+    ends.hang_up();
 }
 
 #[test]

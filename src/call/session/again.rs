@@ -14,6 +14,12 @@ use std::time::Duration;
 
 /// What a person says while the friend is away, at the most: lines of chat, mostly.
 const MAX_UNSAID: usize = 64;
+/// Addresses that a NAT is opened for when the friend says so.
+const MAX_OPENED: usize = 8;
+/// How long after the call began, or moved, a way past the relay is looked for; then twice as long, …
+const FIRST_TRY: Duration = Duration::from_secs(1);
+/// … up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// What is still on its way by the connection that was left arrives within this.
 const FORMER_LINGERS: Duration = Duration::from_secs(2);
 
@@ -29,6 +35,8 @@ pub(super) struct Again {
     /// Nothing comes from the friend: what is said waits here.
     unsaid: Option<Vec<Talk>>,
     former: Option<(Joined, tokio::time::Instant)>,
+    /// When to look for a way past the relay, and how long to wait after that.
+    next_try: Option<(Duration, Duration)>,
 }
 
 impl Again {
@@ -126,6 +134,33 @@ impl Conversation {
             .extend(told.filter(|address| Some(address) != self.link.peer.path().map(|(_, to)| to).as_ref()));
         if let Some(meeting) = &mut self.again.meeting {
             meeting.look(&session.transport, places);
+        }
+    }
+
+    /// Now and then, while the call goes through a relay: rings past it.
+    pub(super) async fn improve(&mut self, session: &Session, life: &Call) {
+        let now = session.now();
+        if !self.relayed || session.config.network.relay_only {
+            self.again.next_try = None;
+            return;
+        }
+        let (due, pause) = *self.again.next_try.get_or_insert((now + FIRST_TRY, FIRST_TRY * 4));
+        if now < due || life.is_silent() {
+            return;
+        }
+        self.again.next_try = Some((now + pause, (pause * 2).min(LONGEST_PAUSE)));
+        let Some(meeting) = &mut self.again.meeting else { return };
+        let places = session.path.theirs.iter().map(|one| one.address).collect();
+        if let Some(ufrag) = meeting.ring_directly(&session.transport, places) {
+            let own = session.path.own.iter().filter(|one| one.kind != PathKind::Relay);
+            self.say_now(Talk::Approach { ufrag, candidates: own.copied().collect() }).await;
+        }
+    }
+
+    /// The friend rings past the relay.
+    pub(super) fn approached(&mut self, ufrag: String, candidates: &[Candidate]) {
+        if let Some(meeting) = &mut self.again.meeting {
+            meeting.approached(ufrag, candidates.iter().map(|one| one.address).take(MAX_OPENED).collect());
         }
     }
 

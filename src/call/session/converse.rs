@@ -132,6 +132,7 @@ impl Conversation {
                 // The first one comes a whole second after connecting.
                 if self.connected.is_some_and(|connected| session.now() >= connected + STATS_INTERVAL) {
                     self.stats(session).await;
+                    self.improve(session, life).await;
                 }
                 Vec::new()
             }
@@ -172,6 +173,10 @@ impl Conversation {
             Ok(Message::Talk(Talk::Seen { address })) => {
                 session.path.seen_by_them = Some(address);
                 self.path(session).await;
+                Vec::new()
+            }
+            Ok(Message::Talk(Talk::Approach { ufrag, candidates })) => {
+                self.approached(ufrag, &candidates);
                 Vec::new()
             }
             Ok(Message::Talk(talk)) => {

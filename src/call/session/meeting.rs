@@ -9,6 +9,9 @@
 //!                                         <--- while looking: rings wherever it knew the friend
 //! ICE, DTLS, channel, both authenticate, offer and answer of the media: both move over
 //! ```
+//! A relayed call is looked after in the same way: now and then the answerer rings past the relay, and says so before
+//! on the channel, so that the offerer's NATs are open.
+//!
 //! Only the answerer rings, so that no two rings cross. A path that comes back by itself ends the search, unless a
 //! new one is found already. It decides nothing about the call.
 
@@ -24,10 +27,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
 
 /// How often the offerer knocks, and the answerer looks whether there is something to begin anew: RFC 8445 §14.3 has
 /// an RTO of at least 500 ms.
 const INTERVAL: Duration = Duration::from_millis(500);
+/// A ring past the relay has so long to find a path: what two NATs need, several times over.
+const DIRECT_PATIENCE: Duration = Duration::from_secs(4);
+/// How often a NAT is opened for such a ring, [`INTERVAL`] apart.
+const OPENINGS: u32 = 8;
 /// Addresses where the friend may be that are tried at the most.
 const MAX_PLACES: usize = 24;
 /// Of these, such as the friend has knocked from.
@@ -51,6 +59,9 @@ pub(super) struct Meeting {
     places: Vec<SocketAddr>,
     knocked_from: Vec<SocketAddr>,
     looking: bool,
+    /// The friend's ring past the relay: what it calls itself, where it comes from, and how often more to open the
+    /// NATs.
+    approach: Option<(String, Vec<SocketAddr>, u32)>,
     /// Ports or places are others than those of the last attempt.
     news: bool,
     ticks: tokio::time::Interval,
@@ -60,7 +71,10 @@ impl Meeting {
     /// From now on the friend may come again.
     pub(super) fn new(transport: &Transport, terms: Terms) -> Self {
         let served = match terms.role {
-            Role::Offerer => transport.serve(&credentials(&terms.keys.offer_ice)),
+            Role::Offerer => {
+                transport.set_doorbell(&terms.keys.offer_ice.ufrag);
+                transport.serve(&credentials(&terms.keys.offer_ice))
+            }
             Role::Answerer => transport.serve(&credentials(&terms.keys.answer_ice)),
         };
         let mut ticks = tokio::time::interval(INTERVAL);
@@ -73,6 +87,7 @@ impl Meeting {
             places: Vec::new(),
             knocked_from: Vec::new(),
             looking: false,
+            approach: None,
             news: false,
             ticks,
         }
@@ -107,7 +122,7 @@ impl Meeting {
             return false;
         }
         match self.terms.role {
-            Role::Offerer => self.rung(transport, *agent, remote),
+            Role::Offerer => self.rung(transport, *agent, *from, remote),
             Role::Answerer => self.knocked(transport, *agent, *from),
         }
         true
@@ -138,6 +153,13 @@ impl Meeting {
             // The ports of an attempt are fixed: begin anew, with those there are now.
             self.abandon();
         }
+        if let Some((ufrag, places, openings)) =
+            self.approach.as_mut().filter(|(_, _, openings)| *openings > 0)
+        {
+            *openings -= 1;
+            let remote = Credentials { ufrag: ufrag.clone(), pwd: self.terms.keys.answer_ice.pwd.clone() };
+            transport.knock(places, &self.terms.keys.offer_ice.ufrag, &remote);
+        }
         if !self.looking {
             return;
         }
@@ -163,9 +185,18 @@ impl Meeting {
     }
 
     /// The friend's ring, by an agent that calls itself `remote`.
-    fn rung(&mut self, transport: &Transport, ring: AgentId, remote: &str) {
+    fn rung(&mut self, transport: &Transport, ring: AgentId, from: SocketAddr, remote: &str) {
         let Some(agent) = transport.attach(ring) else { return };
-        self.begin(remote.to_owned(), agent, Vec::new());
+        let approach = self.approach.as_mut().filter(|(ufrag, ..)| ufrag == remote);
+        let direct = approach.is_some();
+        // Rung by our doorbell it tells how the friend's NAT looks from outside.
+        if let Some((_, places, _)) = approach
+            && !places.contains(&from)
+        {
+            places.push(from);
+            self.ticks.reset_immediately();
+        }
+        self.begin(remote.to_owned(), agent, Vec::new(), direct);
     }
 
     /// The friend is there, and asks to be rung.
@@ -183,26 +214,52 @@ impl Meeting {
         }
     }
 
-    /// Rings by an agent of its own name, so that it and the one that is silent are told apart.
-    fn ring(&mut self, transport: &Transport) {
+    /// Rings past the relay, at these places (a doorbell among them is no path, but tells the friend where we are);
+    /// says how the ring calls itself. Only the answerer does, and only while nothing else is tried.
+    pub(super) fn ring_directly(&mut self, transport: &Transport, places: Vec<SocketAddr>) -> Option<String> {
+        self.attempts.retain(|attempt| !attempt.task.is_finished());
+        if self.terms.role == Role::Offerer || self.looking || !self.attempts.is_empty() || places.is_empty()
+        {
+            return None;
+        }
+        let (ufrag, agent) = self.agent(transport);
+        self.begin(ufrag.clone(), agent, places, true);
+        Some(ufrag)
+    }
+
+    /// The friend is about to do so.
+    pub(super) fn approached(&mut self, ufrag: String, places: Vec<SocketAddr>) {
+        self.approach = Some((ufrag, places, OPENINGS));
+        self.ticks.reset_immediately();
+    }
+
+    /// An agent of its own name, so that it and the one in use are told apart.
+    fn agent(&self, transport: &Transport) -> (String, Agent) {
         let ufrag = STANDARD_NO_PAD.encode(super::random::<6>());
         let local = Credentials { ufrag: ufrag.clone(), pwd: self.terms.keys.answer_ice.pwd.clone() };
-        let agent = transport.call(&local, Some(&credentials(&self.terms.keys.offer_ice)));
+        (ufrag, transport.call(&local, Some(&credentials(&self.terms.keys.offer_ice))))
+    }
+
+    fn ring(&mut self, transport: &Transport) {
+        let (ufrag, agent) = self.agent(transport);
         let mut places = self.knocked_from.clone();
         places.extend(self.places.iter().filter(|place| !self.knocked_from.contains(place)));
         places.truncate(MAX_PLACES);
-        self.begin(ufrag, agent, places);
+        self.begin(ufrag, agent, places, false);
     }
 
-    fn begin(&mut self, answerer: String, agent: Agent, places: Vec<SocketAddr>) {
-        let mut terms = self.terms.clone();
+    fn begin(&mut self, answerer: String, agent: Agent, places: Vec<SocketAddr>, direct: bool) {
+        let mut terms = Terms { direct, ..self.terms.clone() };
         terms.keys.answer_ice = IceCredentials { ufrag: answerer, ..terms.keys.answer_ice };
         let found = Arc::new(AtomicBool::new(false));
         let path_found = {
             let found = Arc::clone(&found);
             move || found.store(true, Ordering::Relaxed)
         };
-        let task = self.handshakes.spawn(meet_again(terms, agent, places, path_found));
+        let meeting = meet_again(terms, agent, places, path_found);
+        let patience = if direct { DIRECT_PATIENCE } else { Duration::MAX };
+        let limited = async move { timeout(patience, meeting).await.map_err(|_| Unmet::Silent)? };
+        let task = self.handshakes.spawn(limited);
         self.attempts.push(Attempt { task, found });
     }
 }

@@ -55,6 +55,19 @@ impl Paths {
         sender.or_else(|| uses.iter().max_by_key(|one| one.last)).map(|one| one.agent)
     }
 
+    /// Who came last to speak there.
+    pub(super) fn newest(&self, link: LinkId, remote: SocketAddr) -> Option<AgentId> {
+        self.uses.get(&(link, remote))?.iter().map(|one| one.agent).max()
+    }
+
+    /// Those who have sent data there, the latest last.
+    pub(super) fn talking(&self, link: LinkId, remote: SocketAddr) -> Vec<AgentId> {
+        let uses = self.uses.get(&(link, remote)).map(Vec::as_slice).unwrap_or_default();
+        let mut talking: Vec<_> = uses.iter().filter_map(|one| Some((one.data_since?, one.agent))).collect();
+        talking.sort_unstable_by_key(|(since, _)| *since);
+        talking.into_iter().map(|(_, agent)| agent).collect()
+    }
+
     /// Whether an agent has sent data there.
     pub(super) fn carries_data(&self, remote: SocketAddr) -> bool {
         let there = self.uses.iter().filter(|((_, to), _)| *to == remote);

@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 /// RFC 8489 §6.2.1: the first repetition after 500 ms, then doubling.
 const RTO: Duration = Duration::from_millis(500);
 
+/// RFC 8489 §6.2.1 doubles on; but what is repeated once a second burdens nobody, and finds a relay that is started
+/// again.
+const LONGEST_RTO: Duration = Duration::from_secs(1);
+
 /// RFC 8489 §6.2.2 waits 39.5 s for an answer on a stream; a person does not.
 const STREAM_PATIENCE: Duration = Duration::from_secs(8);
 
@@ -116,7 +120,7 @@ impl Requests {
                 return false;
             }
             one.sent += 1;
-            one.next = now + RTO * 2_u32.pow(one.sent - 1);
+            one.next = now + (RTO * 2_u32.pow(one.sent - 1)).min(LONGEST_RTO);
             due.push(Due::Again(one.bytes.clone()));
             true
         });

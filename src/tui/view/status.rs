@@ -3,7 +3,7 @@
 
 use super::style;
 use crate::call::event::{PathEvent, PathKind, Protocol};
-use crate::tui::model::{Model, Role};
+use crate::tui::model::{Model, Role, Which};
 use crate::tui::text;
 use crate::tui::theme::Tone;
 use ratatui::text::{Line, Span};
@@ -45,6 +45,9 @@ pub(super) fn network(model: &Model, columns: usize) -> Line<'static> {
         Some(since) => {
             let lost = text::clock(model.now.saturating_sub(since));
             facts.push((format!("connection lost {lost} ago, looking for another path"), Tone::Bad));
+            if model.picture(Which::Remote).is_some() {
+                facts.push(("picture frozen".into(), Tone::Warn));
+            }
         }
         None => facts.push((path_text(model), Tone::Plain)),
     }
