@@ -10,7 +10,6 @@ use super::gate::Gate;
 use crate::call::event::{PathKind, Protocol};
 use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::pin::Pin;
@@ -90,8 +89,7 @@ impl Wire {
         })
     }
 
-    /// Loopback addresses that are free at this moment, for each port one of its family, by the port's index.
-    /// A port whose family has no loopback address is left out.
+    /// For each port a loopback address of its family that is free now; none where the family has none.
     pub(super) fn stand_ins(&self) -> io::Result<HashMap<SocketAddr, usize>> {
         // All are held until all are known, so that no two are the same.
         let mut held = Vec::new();
@@ -129,8 +127,7 @@ impl Wire {
         }
     }
 
-    /// While somebody rings, makes the stack's loop go round every few milliseconds, up to the open channel:
-    /// a `ClientHello`, say, would otherwise wait for the next check, and each further flight again.
+    /// While somebody rings, nudges the stack's loop up to the open channel: flights would wait for the next check.
     pub(super) async fn hurry(&self) {
         for _ in 0..MAX_HURRIES {
             self.arrived.notified().await;
@@ -181,9 +178,8 @@ struct StandIn {
 }
 
 impl StandIn {
-    /// The stack drains a burst before it looks at what came of it, and throws a message away whose channel
-    /// opens in the same burst (over TCP to a relay they come together). So until the channel is open it gets
-    /// one datagram a round.
+    /// The stack drains a burst before it looks at what came of it, and throws a message away whose channel opens in
+    /// the same burst (over TCP to a relay they come together): one datagram a round until the channel is open.
     fn must_go_round(&self) -> bool {
         self.served.swap(false, Ordering::Relaxed) && !locked(&self.wire.checks).is_settled()
     }
