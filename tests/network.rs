@@ -15,6 +15,8 @@ mod support;
 
 #[path = "network/own_relay.rs"]
 mod own_relay;
+#[path = "network/proxies.rs"]
+mod proxies;
 
 use std::net::IpAddr;
 use std::process::Command;

@@ -22,7 +22,7 @@ const UDP: &str = "udp dport 3478";
 const TCP: &str = "tcp dport 3478";
 const TLS: &str = "tcp dport 443";
 
-fn relay(lab: &Lab) -> OwnRelay {
+pub(super) fn relay(lab: &Lab) -> OwnRelay {
     OwnRelay::start(&wishes(lab))
 }
 
@@ -32,7 +32,7 @@ fn wishes(lab: &Lab) -> Wishes {
 }
 
 /// A router that lets nothing out but this.
-fn let_out_only(lab: &Lab, router: &str, open: &str) {
+pub(super) fn let_out_only(lab: &Lab, router: &str, open: &str) {
     lab.run(router, "nft delete table ip only 2>/dev/null || true");
     lab.rules(
         router,
@@ -56,7 +56,7 @@ fn start(lab: &Lab, machine: &str, args: &[&str]) -> Process {
 }
 
 /// `alice` offers with the relay, `bob` answers knowing nothing.
-struct Ends {
+pub(super) struct Ends {
     alice: Process,
     bob: Process,
     began: Instant,
@@ -68,14 +68,14 @@ impl Ends {
         Self::answer(lab, alice, &code, answerer)
     }
 
-    fn answer(lab: &Lab, alice: Process, code: &str, answerer: &[&str]) -> Self {
+    pub(super) fn answer(lab: &Lab, alice: Process, code: &str, answerer: &[&str]) -> Self {
         let began = Instant::now();
         let bob = start(lab, "bob", &[&["answer", code], answerer].concat());
         Self { alice, bob, began }
     }
 
     /// Waits until both are connected, and tells both paths.
-    fn connected(&mut self, what: &str) -> [Value; 2] {
+    pub(super) fn connected(&mut self, what: &str) -> [Value; 2] {
         self.bob.wait_for_state("connected", SOON);
         support::measured(what, self.began.elapsed());
         self.alice.wait_for_state("connected", SOON);
@@ -85,7 +85,7 @@ impl Ends {
     }
 
     /// Sound and picture arrive at both ends.
-    fn see_and_hear(&mut self) {
+    pub(super) fn see_and_hear(&mut self) {
         for end in [&mut self.alice, &mut self.bob] {
             for kind in ["audio", "video"] {
                 let came = |event: &Value| event["event"] == "media" && event["kind"] == kind;
@@ -96,6 +96,12 @@ impl Ends {
         }
     }
 
+    /// What the one who answers is warned of.
+    pub(super) fn warning(&mut self, code: &str) -> String {
+        let warning = |event: &Value| event["event"] == "warning" && event["code"] == code;
+        self.bob.wait_for(code, SOON, warning)["message"].to_string()
+    }
+
     /// How many bytes each says went through a relay.
     fn relayed(&mut self) -> [u64; 2] {
         [&mut self.alice, &mut self.bob].map(|end| {
@@ -104,13 +110,13 @@ impl Ends {
         })
     }
 
-    fn hang_up(mut self) {
+    pub(super) fn hang_up(mut self) {
         self.alice.type_line("/hangup");
         assert_eq!((self.alice.exit(SOON), self.bob.exit(SOON)), (0, 0));
     }
 }
 
-fn offer(lab: &Lab, relay: &OwnRelay, more: &[&str]) -> (Process, String) {
+pub(super) fn offer(lab: &Lab, relay: &OwnRelay, more: &[&str]) -> (Process, String) {
     let (link, tls_link, stun) = (relay.link(), relay.tls_link(), relay.stun());
     let options = ["offer", "--relay", &link, "--relay", &tls_link, "--stun", &stun];
     let mut alice = start(lab, "alice", &[&options, more].concat());
