@@ -42,6 +42,8 @@ pub async fn run(args: DemoArgs) -> Result<Exit, Failure> {
             },
             ..alice.media.clone()
         },
+        // The code lets the friend in at the relay.
+        network: NetworkConfig { relays: Vec::new(), ..alice.network.clone() },
         duration: None,
         ..alice.clone()
     };
@@ -66,6 +68,8 @@ fn local(config: CallConfig, relay_only: bool) -> CallConfig {
         stun: Vec::new(),
         relay_only,
         bind: vec![Ipv4Addr::LOCALHOST.into()],
+        portmap: false,
+        proxy: None,
         ..config.network
     };
     config.auto_accept = true;
