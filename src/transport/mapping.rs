@@ -1,7 +1,7 @@
 //! I/O: a port of the router for the call's own socket, by PCP, NAT-PMP or UPnP, for as long as the call lasts.
 //! Anybody can ring there, whatever the router's NAT does, if it is the only NAT. Knows no ICE.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use super::TransportEvent;
 use super::candidate::LocalCandidate;
 use super::host::HostSocket;
 use super::hub::Outlet;
+use super::interfaces::is_public;
 use super::interfaces::system::gateway;
 use super::servers::{Servers, lock};
 use crate::call::event::PathKind;
@@ -38,15 +39,15 @@ impl Held {
 /// The address whose port is worth mapping: a private one on the way to the world.
 pub(super) fn worthwhile(candidate: &LocalCandidate) -> Option<Ipv4Addr> {
     match candidate.address.ip() {
-        IpAddr::V4(address) if candidate.default_route && is_behind_nat(address) => Some(address),
+        IpAddr::V4(address) if candidate.default_route && !is_public(address.into()) => Some(address),
         _ => None,
     }
 }
 
-/// Private (RFC 1918) or shared (RFC 6598).
-fn is_behind_nat(address: Ipv4Addr) -> bool {
-    let [first, second, ..] = address.octets();
-    address.is_private() || (first == 100 && (64..128).contains(&second))
+/// Whether a friend anywhere may be told of it: a router behind another NAT names a private address, one that lies
+/// names any.
+fn is_of_use(external: SocketAddrV4) -> bool {
+    external.port() != 0 && is_public((*external.ip()).into())
 }
 
 /// Holds a mapping for this socket until the router refuses; then it is as if there were none.
@@ -61,9 +62,8 @@ pub(super) async fn keep(servers: Arc<Servers>, host: Arc<HostSocket>, local: Ip
         }
     };
     *lock(&servers.mapping.0) = Some((mapper, mapped.clone()));
-    if is_behind_nat(*mapped.external.ip()) {
-        // Another NAT lies beyond.
-        log::info!("{mapped:?} leads to a private network only");
+    if !is_of_use(mapped.external) {
+        log::info!("{mapped:?} is of no use to a friend");
         servers.mapping.release().await;
         return servers.mapped(None);
     }
@@ -85,6 +85,9 @@ pub(super) async fn keep(servers: Arc<Servers>, host: Arc<HostSocket>, local: Ip
         let address = SocketAddr::V4(mapped.external);
         if address != candidate.address {
             servers.unmapped(&candidate);
+            if !is_of_use(mapped.external) {
+                return servers.mapping.release().await;
+            }
             candidate.address = address;
             servers.mapped(Some(candidate));
         }
@@ -109,16 +112,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_private_addresses_are_worth_a_mapping() {
-        for (address, private) in [
-            ("10.1.2.3", true),
-            ("192.168.1.5", true),
-            ("172.31.0.1", true),
-            ("100.64.0.1", true),
-            ("100.128.0.1", false),
-            ("203.0.113.5", false),
+    fn a_router_cannot_make_us_name_any_address() {
+        for (external, of_use) in [
+            ("203.0.113.5:4000", true),
+            ("203.0.113.5:0", false),
+            ("192.168.1.5:4000", false),
+            ("100.64.0.1:4000", false),
+            ("127.0.0.1:4000", false),
+            ("0.0.0.0:4000", false),
+            ("224.0.0.1:4000", false),
+            ("255.255.255.255:4000", false),
         ] {
-            assert_eq!(is_behind_nat(address.parse().unwrap()), private, "{address}");
+            assert_eq!(is_of_use(external.parse().unwrap()), of_use, "{external}");
         }
     }
 }

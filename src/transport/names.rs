@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
+use super::interfaces::is_public;
 use super::nat64::{Prefix, WELL_KNOWN_NAME};
 
 /// DNS that takes longer is as good as none.
@@ -37,7 +38,9 @@ impl Names {
     /// What is to be rung beside these addresses: the public IPv4 ones by the network's NAT64, if that is the
     /// only way to them.
     pub(super) async fn translate(&self, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
-        let public: Vec<_> = addresses.iter().filter(|address| is_public_v4(address.ip())).collect();
+        // No NAT64 leads into a private network (RFC 6052 §3.1).
+        let public = addresses.iter().filter(|address| address.is_ipv4() && is_public(address.ip()));
+        let public: Vec<_> = public.collect();
         if !self.ipv6_only || public.is_empty() {
             return Vec::new();
         }
@@ -59,11 +62,6 @@ async fn discover() -> Option<Prefix> {
     let prefix = Prefix::discover(&v6);
     log::info!("IPv6 only; NAT64: {prefix:?}");
     prefix
-}
-
-/// No NAT64 leads into a private network (RFC 6052 §3.1).
-fn is_public_v4(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V4(v4) if !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified()))
 }
 
 /// The addresses of a name; a number is its own. Empty when DNS does not answer in time.
