@@ -30,6 +30,7 @@ mod interceptors;
 mod media;
 mod nacks;
 mod negotiation;
+mod nudge;
 mod outbox;
 mod packets;
 mod reception;
@@ -53,6 +54,7 @@ use crate::media::frame::{EncodedFrame, MediaPacket};
 use events::{Handler, Note, Notes, OpenChannel, Pump};
 use media::Media;
 use negotiation::Negotiator;
+use nudge::Nudge;
 use outbox::Outbox;
 use rtc::data_channel::RTCDataChannelInit;
 use socket::{Tasks, Wire};
@@ -101,6 +103,7 @@ pub struct Peer {
     wire: Arc<Wire>,
     notes: Notes,
     channel: OpenChannel,
+    nudge: Nudge,
     media: Arc<Media>,
     negotiator: Negotiator,
     outbox: Outbox,
@@ -140,7 +143,8 @@ impl Peer {
         let hurried = Arc::clone(&wire);
         tasks.spawn(async move { hurried.hurry().await });
         tasks.spawn(outlets.run(Arc::clone(&media), config.sent.clone()));
-        let peer = Self { connection, wire, notes, channel, media, negotiator, outbox, tasks };
+        let nudge = Nudge::default();
+        let peer = Self { connection, wire, notes, channel, nudge, media, negotiator, outbox, tasks };
         Ok((peer, PeerStreams { events, audio: inlets.audio, video: inlets.video }))
     }
 
@@ -211,7 +215,9 @@ impl Peer {
     /// `Closed` before `ChannelOpen` and after `ChannelClosed`; `Stack` for a message that is too long.
     pub async fn send(&self, message: &[u8]) -> Result<(), PeerError> {
         let channel = self.channel.get().ok_or(PeerError::Closed)?;
-        Ok(channel.send(message.into()).await?)
+        channel.send(message.into()).await?;
+        self.nudge.said();
+        Ok(())
     }
 
     /// An offer of sound and picture both ways, for the data channel. It and its answer carry no candidates.
@@ -310,6 +316,8 @@ impl Peer {
         let init = RTCDataChannelInit { negotiated: Some(0), ..RTCDataChannelInit::default() };
         let channel = self.connection.create_data_channel(CHANNEL_LABEL, Some(init)).await?;
         self.notes.put(Note::Channel(channel));
+        // Only p2pcall's other end knows what to make of it.
+        self.tasks.spawn(self.nudge.clone().run(self.channel.clone()));
         Ok(())
     }
 }

@@ -11,11 +11,11 @@ pub const REPLY_AFTER: Duration = Duration::from_secs(4);
 /// An answerer gives up after so long, unless it showed a reply code.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Whoever authenticated says hello and exchanges the safety words' nonces within this.
-pub(super) const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 /// A person decides about the consent within this.
 pub(super) const CONSENT_TIMEOUT: Duration = Duration::from_secs(120);
 /// Descriptions are exchanged within this.
-pub(super) const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const OPENING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Which end of the code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
