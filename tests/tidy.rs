@@ -25,6 +25,8 @@ const PURE: &[&str] = &[
     "src/config/relays.rs",
     "src/config/settle.rs",
     "src/error.rs",
+    "src/share.rs",
+    "src/share/",
     "src/headless/",
     "src/media/assemble",
     "src/media/frame.rs",

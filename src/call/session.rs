@@ -13,6 +13,7 @@ pub mod classic;
 mod converse;
 mod expect;
 mod farewell;
+mod files;
 mod handshake;
 mod media;
 mod meeting;

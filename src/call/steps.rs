@@ -1,6 +1,6 @@
 //! What goes into the life of a call and what comes out of it, and how long each step may take. Only values.
 
-use super::channel::{Candidate, DescriptionKind, Talk};
+use super::channel::{Candidate, DescriptionKind, FileTalk, Talk};
 use super::ending::Ending;
 use super::event::{CallEvent, Command, Notice};
 use super::verify::Verification;
@@ -100,6 +100,12 @@ pub enum Effect {
     Mute(bool),
     /// Send a picture, or not.
     Video(bool),
+    /// Offer this file to the friend.
+    SendFile(std::path::PathBuf),
+    /// The person decided about the file that is asked for.
+    DecideFile(bool),
+    /// The friend speaks of a file.
+    FileHeard(FileTalk),
     /// The path is silent: look for the friend on every other.
     Seek,
     /// The path is back: show it, and ask for a whole picture.
