@@ -87,7 +87,7 @@ pub const TABLE: &[Binding] = &[
     bind(Action::OwnPicture, &[Char('o')], "own picture shown or hidden", &[Call]),
     bind(Action::Chat, &[Char('t'), Code(KeyCode::Enter)], "write a message", &[Call]),
     bind(Action::Words, &[Char('w')], "safety words: is it really your friend?", &[Call, Joining]),
-    bind(Action::Diagnostics, &[Char('d')], "diagnostics: path, codecs, counters", &[Call, Joining]),
+    bind(Action::Diagnostics, &[Char('d')], "diagnostics: path, codecs, counters", &[Call, Joining, Waiting]),
     bind(Action::CopyInvitation, &[Char('c')], "copy the invitation", &[Waiting, Joining]),
     bind(Action::CopyCode, &[Char('C')], "copy the code alone", &[Waiting, Joining]),
     bind(
