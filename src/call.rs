@@ -24,6 +24,7 @@ pub mod verify;
 pub use event::state;
 pub use steps::{ANSWER_TIMEOUT, Effect, Input, LifeConfig, REPLY_AFTER, Role};
 
+use crate::nat::explain::Explanation;
 use channel::{DescriptionKind, Talk, clean};
 use ending::Ending;
 use event::{CallEvent, CallState, Command, Side, StateEvent};
@@ -53,6 +54,8 @@ pub struct Call {
     silence: Option<Silence>,
     words: SafetyWords,
     remote_name: Option<String>,
+    /// What was tried so far.
+    explanation: Option<Explanation>,
     muted: bool,
     video_off: bool,
 }
@@ -67,6 +70,7 @@ impl Call {
             silence: None,
             words: SafetyWords::default(),
             remote_name: None,
+            explanation: None,
             muted: false,
             video_off: false,
         }
@@ -376,7 +380,7 @@ impl Call {
 
     fn end(&mut self, ending: Ending) -> Vec<Effect> {
         self.phase = Phase::Ended;
-        vec![Effect::Emit(ending.event()), Effect::Finish(ending)]
+        vec![Effect::Emit(ending.explained(self.explanation.as_ref())), Effect::Finish(ending)]
     }
 
     /// Ends, and tells the other end first if there is one.

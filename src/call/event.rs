@@ -2,6 +2,7 @@
 //! `--json` share. Serialised as the command line's contract wants it. Knows no screen and no network.
 
 use crate::media::frame::MediaKind;
+use crate::nat::explain::Explanation;
 use crate::nat::predict::Prediction;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -16,6 +17,8 @@ pub enum CallEvent {
     State(StateEvent),
     /// Which path to expect, before a packet is sent to the friend; again when more is known.
     Prediction(Prediction),
+    /// What was tried so far and what came of it, every two seconds of an attempt to connect.
+    Pairs(Box<Explanation>),
     /// The path that packets take, on connect and at each change.
     Path(PathEvent),
     /// The first remote frame of a kind.
@@ -159,12 +162,15 @@ pub struct StateEvent {
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// What was tried, where a call did not come about.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Box<Explanation>>,
 }
 
 impl StateEvent {
     /// A step with nothing more to say.
     pub fn new(state: CallState, name: Option<String>) -> Self {
-        Self { state, name, reason: None, message: None, help: None }
+        Self { state, name, reason: None, message: None, help: None, explanation: None }
     }
 }
 

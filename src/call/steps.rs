@@ -4,6 +4,7 @@ use super::channel::{Candidate, DescriptionKind, FileTalk, Talk};
 use super::ending::Ending;
 use super::event::{CallEvent, Command, Notice};
 use super::verify::Verification;
+use crate::nat::explain::Explanation;
 use std::time::Duration;
 
 /// Without a path the answerer shows a reply code after so long (design: most direct paths take under 2 s).
@@ -118,6 +119,11 @@ impl super::Call {
     /// This end's candidates are known better than at the beginning; the friend is told of them when it is met.
     pub fn set_candidates(&mut self, candidates: Vec<Candidate>) {
         self.config.candidates = candidates;
+    }
+
+    /// What is to be said if the call does not come about.
+    pub fn explain(&mut self, explanation: Option<Explanation>) {
+        self.explanation = explanation;
     }
 }
 

@@ -20,6 +20,8 @@ pub fn line(event: &CallEvent, quiet: bool) -> Option<String> {
         CallEvent::Warning(notice) => Some(notice_line("warning", notice)),
         CallEvent::Mended { code } => Some(format!("over: {}", code.replace('_', " "))),
         CallEvent::Prediction(prediction) => Some(format!("expect {}", prediction.sentence())),
+        // All of it comes with the end.
+        CallEvent::Pairs(_) => None,
         CallEvent::Path(path) => Some(path_line(path)),
         CallEvent::Media { kind, after_connect_ms } => {
             Some(format!("first {kind:?} frame {after_connect_ms} ms after connecting").to_lowercase())
@@ -61,10 +63,9 @@ fn state_line(event: &StateEvent, quiet: bool) -> Option<String> {
     let text = match event.state {
         CallState::Ended => {
             let message = event.message.as_deref().unwrap_or("The call is over.");
-            return Some(match &event.help {
-                Some(help) => format!("{message}\n  {help}"),
-                None => message.to_owned(),
-            });
+            let tried = event.explanation.iter().flat_map(|explanation| explanation.lines());
+            let below: Vec<String> = tried.chain(event.help.clone()).collect();
+            return Some([&[message.to_owned()], below.as_slice()].concat().join("\n  "));
         }
         _ if quiet => return None,
         CallState::Gathering => "finding this machine's addresses".to_owned(),

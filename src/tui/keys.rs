@@ -96,7 +96,7 @@ pub const TABLE: &[Binding] = &[
     bind(Action::TakeFile, &[Char('a')], "take the file your friend offers", &[Call]),
     bind(Action::RefuseFile, &[Char('x')], "refuse it, or stop files on their way", &[Call]),
     bind(Action::Words, &[Char('w')], "safety words: is it really your friend?", &[Call, Joining]),
-    bind(Action::Diagnostics, &[Char('d')], "diagnostics: path, codecs, counters", &[Call, Joining]),
+    bind(Action::Diagnostics, &[Char('d')], "diagnostics: path, codecs, counters", &[Call, Joining, Waiting]),
     bind(Action::CopyInvitation, &[Char('c')], "copy the invitation", &[Waiting, Joining]),
     bind(Action::CopyCode, &[Char('C')], "copy the code alone", &[Waiting, Joining]),
     bind(

@@ -5,6 +5,7 @@
 mod code;
 
 use crate::call::event::{CallState, EndReason, PathEvent, Side, StatsEvent};
+use crate::nat::explain::Explanation;
 use crate::tui::input::TextInput;
 use crate::tui::theme::Look;
 use std::collections::VecDeque;
@@ -240,6 +241,8 @@ pub struct Model {
     pub remote: Devices,
     /// The own devices.
     pub local: Devices,
+    /// What was tried, before there is a path.
+    pub attempt: Option<Box<Explanation>>,
     /// How packets travel.
     pub path: Option<PathEvent>,
     /// The last second.
@@ -290,6 +293,7 @@ impl Model {
             name: None,
             remote: Devices::default(),
             local: Devices::default(),
+            attempt: None,
             path: None,
             stats: None,
             words: None,
@@ -319,6 +323,11 @@ impl Model {
             (Layer::None, Screen::Joining) => Place::Joining,
             (Layer::None, Screen::Call) => Place::Call,
         }
+    }
+
+    /// Whether the attempt is looked at, before there is a call.
+    pub fn shows_attempt(&self) -> bool {
+        self.panes.diagnostics && self.role != Role::Demo && matches!(self.layer, Layer::None)
     }
 
     /// The friend, as a sentence's subject.

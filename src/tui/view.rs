@@ -1,6 +1,7 @@
 //! The screens: a model in, cells out. One file a screen or pane, each with its layout drawn at its head.
 //! Pictures are not drawn here: [`pictures`] says where they belong and what covers them.
 
+mod attempt;
 mod call;
 mod consent;
 mod demo;

@@ -91,6 +91,9 @@ impl Session {
         let mut second = tokio::time::interval(STATS_INTERVAL);
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         while ending.is_none() {
+            if !life.is_connected() {
+                life.explain(self.explanation());
+            }
             let effects = talk.next(&mut self, &mut life, &mut second).await;
             ending = talk.carry_out(&mut self, &mut life, effects).await;
         }

@@ -5,6 +5,7 @@ use crate::call::event::{
     CallEvent, CallState, CodeEvent, EndReason, FileEvent, FileState, Notice, PathEvent, Side, StateEvent,
     StatsEvent,
 };
+use crate::nat::explain::Explanation;
 use crate::tui::model::{
     CHAT_LIMIT, CHAT_LINES, ChatLine, CopyWhat, Devices, Ended, Layer, Model, PROGRESS_LINES, Role, Screen,
     Share, Shown, ShownCode, Transfer, Words,
@@ -13,7 +14,7 @@ use crate::tui::text::clean;
 use std::time::Duration;
 
 /// Columns of a sentence kept.
-const SENTENCE: usize = 300;
+const SENTENCE: usize = 400;
 /// Columns of a name kept.
 const NAME: usize = 64;
 
@@ -24,6 +25,10 @@ pub(super) fn call(model: &mut Model, event: CallEvent) -> Vec<Effect> {
         CallEvent::State(event) => return state(model, &event),
         CallEvent::Prediction(prediction) => {
             progress(model, &format!("Expect {}", prediction.sentence()));
+        }
+        CallEvent::Pairs(mut attempt) => {
+            clean_attempt(&mut attempt);
+            model.attempt = Some(attempt);
         }
         CallEvent::Path(path) => self::path(model, path),
         CallEvent::Media { kind: _, after_connect_ms: _ } => {}
@@ -152,6 +157,13 @@ fn path(model: &mut Model, mut path: PathEvent) {
         progress(model, &why);
     }
     model.path = Some(path);
+}
+
+/// A relay's own words may be in it.
+fn clean_attempt(attempt: &mut Explanation) {
+    if let Some(verdict) = &mut attempt.verdict {
+        verdict.cause = clean(&verdict.cause, SENTENCE);
+    }
 }
 
 fn clean_stats(mut stats: Box<StatsEvent>) -> Box<StatsEvent> {
