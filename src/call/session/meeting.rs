@@ -218,6 +218,9 @@ impl Meeting {
     /// says how the ring calls itself. Only the answerer does, and only while nothing else is tried.
     pub(super) fn ring_directly(&mut self, transport: &Transport, places: Vec<SocketAddr>) -> Option<String> {
         self.attempts.retain(|attempt| !attempt.task.is_finished());
+        if std::mem::take(&mut self.news) {
+            self.abandon();
+        }
         if self.terms.role == Role::Offerer || self.looking || !self.attempts.is_empty() || places.is_empty()
         {
             return None;
