@@ -172,9 +172,11 @@ impl Call {
                 vec![Effect::Emit(CallEvent::Chat { from: Side::Remote, text })]
             }
             // Which path it is: the session's business; chat before the call: nobody's.
-            Talk::Seen { .. } | Talk::Candidates { .. } | Talk::Approach { .. } | Talk::Chat { .. } => {
-                Vec::new()
-            }
+            Talk::Seen { .. }
+            | Talk::Candidates { .. }
+            | Talk::Approach { .. }
+            | Talk::Punch { .. }
+            | Talk::Chat { .. } => Vec::new(),
             Talk::Hangup => self.end(Ending::RemoteHungUp { connected: self.is_connected() }),
         }
     }

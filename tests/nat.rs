@@ -86,6 +86,7 @@ fn becomes_direct(offerer: Side, answerer: Side) {
     let Some(improved) = improve(offerer, answerer, BETTER + SLOWNESS) else { return };
     let what = format!("{} -> {}: relay to {:?}", offerer.kind.name(), answerer.kind.name(), improved.direct);
     support::measured(&what, improved.after);
+    println!("sound invented until after that: {} ms", improved.invented_ms);
     assert!(improved.first == "relay" && improved.direct.is_some(), "{what}: {improved:?}");
 }
 
@@ -93,6 +94,15 @@ fn becomes_direct(offerer: Side, answerer: Side) {
 fn ipv6_at_both_ends_makes_two_symmetric_nats_direct() {
     let both = |kind: Kind| Side { ipv6: true, ..kind.into() };
     becomes_direct(both(Symmetric), both(Symmetric));
+}
+
+#[test]
+fn a_symmetric_nat_and_a_port_restricted_one_become_direct_by_guessing() {
+    let all = [(Symmetric, PortRestricted), (PortRestricted, Symmetric), (SymmetricByAddress, Firewalled)];
+    all_of(&all, |(offerer, answerer)| {
+        becomes_direct((*offerer).into(), (*answerer).into());
+        None
+    });
 }
 
 #[test]

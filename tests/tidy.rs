@@ -52,6 +52,7 @@ const PURE: &[&str] = &[
     "src/transport/knock.rs",
     "src/transport/ledger.rs",
     "src/transport/nat64.rs",
+    "src/transport/punch.rs",
     "src/transport/router",
     "src/transport/turn",
     "src/transport/ways.rs",

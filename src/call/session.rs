@@ -17,6 +17,7 @@ mod handshake;
 mod media;
 mod meeting;
 mod offer;
+mod punch;
 mod relayed;
 
 use super::Role;

@@ -19,6 +19,8 @@ pub(crate) struct Improved {
     pub(crate) direct: Option<String>,
     /// From connected at both ends until both said that their path is direct.
     pub(crate) after: Duration,
+    /// Sound that the end with more of it invented for lack of packets, from the call's beginning until after the move.
+    pub(crate) invented_ms: u64,
 }
 
 /// Calls with our relay, known to the offerer alone, and with two STUN servers, which is what it takes to know how a
@@ -48,9 +50,16 @@ pub(crate) fn improve(offerer: Side, answerer: Side, limit: Duration) -> Option<
     let first = next_path(&mut bob, SOON, |_| true).expect("a path");
     let direct = bob_and_alice(&mut bob, &mut alice, connected + limit);
     let after = connected.elapsed();
+    let invented_ms = [&mut alice, &mut bob].map(invented).into_iter().max().unwrap_or_default();
     alice.type_line("/hangup");
     assert_eq!((alice.exit(SOON), bob.exit(SOON)), (0, 0), "the exit codes of a call");
-    Some(Improved { first, direct, after })
+    Some(Improved { first, direct, after, invented_ms })
+}
+
+/// What the second statistics from now tell: those of a whole second.
+fn invented(end: &mut Process) -> u64 {
+    let [_, stats] = [(); 2].map(|()| end.wait_for("statistics", SOON, |event| event["event"] == "stats"));
+    stats["audio"]["concealed_ms"].as_u64().expect("a number")
 }
 
 /// The kind of the answerer's path once both ends have a direct one.

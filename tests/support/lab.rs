@@ -33,10 +33,13 @@ impl Lab {
                 return None;
             }
             lab.machines.push(name);
-            // Nobody else has an address here: a detection of duplicates would only take its second.
+            // Nobody else has an address here: the detection of duplicates would only take its second.
             lab.run(
                 machine,
-                "ip link set lo up && echo 0 > /proc/sys/net/ipv6/conf/default/dad_transmits || true",
+                "ip link set lo up
+                 for file in /proc/sys/net/ipv6/conf/[ad]*/accept_dad; do
+                   [ ! -e $file ] || echo 0 > $file
+                 done",
             );
         }
         Some(lab)

@@ -3,6 +3,7 @@
 use super::converse::{Conversation, Joined};
 use super::handshake::Bond;
 use super::meeting::Meeting;
+use super::punch::Proposals;
 use super::{Session, step};
 use crate::call::channel::{Candidate, Message, Talk};
 use crate::call::event::PathKind;
@@ -31,7 +32,7 @@ pub(super) struct Again {
     /// What is known of the friend; `None` where a description came by hand, and after the beginning.
     pub(super) bond: Option<Bond>,
     /// `None` before media flows.
-    meeting: Option<Meeting>,
+    pub(super) meeting: Option<Meeting>,
     /// Nothing more comes from the connection.
     pub(super) dead: bool,
     /// Nothing comes from the friend: what is said waits here.
@@ -39,6 +40,7 @@ pub(super) struct Again {
     former: Option<(Joined, tokio::time::Instant)>,
     /// When to look for a way past the relay, and how long to wait after that.
     next_try: Option<(Duration, Duration)>,
+    pub(super) punch: Proposals,
 }
 
 /// What comes to a conversation beside what the friend says.
@@ -177,6 +179,7 @@ impl Conversation {
             let own = session.path.own.iter().filter(|one| one.kind != PathKind::Relay);
             self.say_now(Talk::Approach { ufrag, candidates: own.copied().collect() }).await;
         }
+        self.propose(session).await;
     }
 
     /// What the friend said by the connection that was left; where it saw this end there is of no interest any more.

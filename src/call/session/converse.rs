@@ -189,6 +189,10 @@ impl Conversation {
                 self.approached(ufrag, &candidates);
                 Vec::new()
             }
+            Ok(Message::Talk(Talk::Punch { ufrag, hard, address })) => {
+                self.proposed(session, ufrag, hard, address);
+                Vec::new()
+            }
             Ok(Message::Talk(talk)) => {
                 if let Talk::Hello { candidates, .. } | Talk::Candidates { candidates } = &talk {
                     session.path.theirs.clone_from(candidates);
