@@ -180,6 +180,7 @@ impl Call {
             Talk::Seen { .. }
             | Talk::Candidates { .. }
             | Talk::Approach { .. }
+            | Talk::Punch { .. }
             | Talk::Chat { .. }
             | Talk::File(_) => Vec::new(),
             Talk::Hangup => self.end(Ending::RemoteHungUp { connected: self.is_connected() }),

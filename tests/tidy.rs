@@ -56,6 +56,7 @@ const PURE: &[&str] = &[
     "src/transport/knock.rs",
     "src/transport/ledger.rs",
     "src/transport/nat64.rs",
+    "src/transport/punch.rs",
     "src/transport/router",
     "src/transport/tally.rs",
     "src/transport/turn",

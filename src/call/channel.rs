@@ -54,6 +54,16 @@ pub enum Talk {
         /// Where it rings from.
         candidates: Vec<Candidate>,
     },
+    /// How a NAT shows the sender: where one of two hides its ports from each peer, and the other does not, they can be
+    /// guessed ([`crate::transport::Punching`]).
+    Punch {
+        /// What the sender calls itself when it knocks.
+        ufrag: String,
+        /// Each peer sees another port of it.
+        hard: bool,
+        /// Where its socket is seen; of a hard one the port means nothing.
+        address: SocketAddr,
+    },
     /// The address that the sender's packets of the chosen path come from, as it sees them.
     Seen {
         /// Where the receiver's packets seem to come from.
@@ -223,6 +233,9 @@ impl Message {
                 candidates.truncate(MAX_CANDIDATES);
                 Talk::Approach { ufrag: clean(&ufrag, MAX_UFRAG), candidates }
             }
+            Talk::Punch { ufrag, hard, address } => {
+                Talk::Punch { ufrag: clean(&ufrag, MAX_UFRAG), hard, address }
+            }
             Talk::Candidates { mut candidates } => {
                 candidates.truncate(MAX_CANDIDATES);
                 Talk::Candidates { candidates }
@@ -275,6 +288,7 @@ mod tests {
             },
             Talk::Candidates { candidates: Vec::new() },
             Talk::Approach { ufrag: "abcd".into(), candidates: Vec::new() },
+            Talk::Punch { ufrag: "abcd".into(), hard: true, address: ([192, 0, 2, 1], 5_000).into() },
             Talk::Seen { address: ([192, 0, 2, 1], 5_000).into() },
             Talk::SasCommit { digest: [7; 32] },
             Talk::SasNonce { nonce: [8; 32] },

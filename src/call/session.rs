@@ -19,6 +19,7 @@ mod handshake;
 mod media;
 mod meeting;
 mod offer;
+mod punch;
 mod relayed;
 
 use super::Role;

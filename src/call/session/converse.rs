@@ -1,6 +1,6 @@
 //! I/O: everything after an authenticated friend was met: greeting, consent, media, hang-up.
 
-use super::again::Again;
+use super::again::{Again, Came};
 use super::files::Files;
 use super::handshake::Bond;
 use super::media::Running;
@@ -112,13 +112,15 @@ impl Conversation {
         life: &mut Call,
         second: &mut tokio::time::Interval,
     ) -> Vec<Effect> {
+        let improve = self.again.due();
         tokio::select! {
             event = self.link.streams.events.recv(), if !self.again.dead => {
                 self.peer_event(session, life, event.unwrap_or(PeerEvent::Failed)).await
             }
-            joined = Again::next(&mut self.again, &session.transport) => {
-                self.move_over(session, life, joined).await
-            }
+            came = Again::next(&mut self.again, &session.transport) => match came {
+                Came::Joined(joined) => self.move_over(session, life, *joined).await,
+                Came::Late(bytes) => self.late(session, life, &bytes).await,
+            },
             command = session.line.commands.recv() => match command {
                 Some(Command::Stats) => {
                     self.stats(session).await;
@@ -146,8 +148,11 @@ impl Conversation {
                 // The first one comes a whole second after connecting.
                 if self.connected.is_some_and(|connected| session.now() >= connected + STATS_INTERVAL) {
                     self.stats(session).await;
-                    self.improve(session, life).await;
                 }
+                Vec::new()
+            }
+            () = sleep_until(session.line.started, improve) => {
+                self.improve(session, life).await;
                 Vec::new()
             }
             () = sleep_until(session.line.started, life.poll_timeout()) => step(life, &session.line, Input::Tick),
@@ -182,7 +187,12 @@ impl Conversation {
         }
     }
 
-    async fn message(&mut self, session: &mut Session, life: &mut Call, bytes: &[u8]) -> Vec<Effect> {
+    pub(super) async fn message(
+        &mut self,
+        session: &mut Session,
+        life: &mut Call,
+        bytes: &[u8],
+    ) -> Vec<Effect> {
         match Message::decode(bytes) {
             Ok(Message::Talk(Talk::Seen { address })) => {
                 session.path.seen_by_them = Some(address);
@@ -191,6 +201,10 @@ impl Conversation {
             }
             Ok(Message::Talk(Talk::Approach { ufrag, candidates })) => {
                 self.approached(ufrag, &candidates);
+                Vec::new()
+            }
+            Ok(Message::Talk(Talk::Punch { ufrag, hard, address })) => {
+                self.proposed(session, ufrag, hard, address);
                 Vec::new()
             }
             Ok(Message::Talk(talk)) => {
@@ -347,6 +361,8 @@ impl Conversation {
             return;
         }
         self.relayed = event.kind == PathKind::Relay;
+        let improvable = self.relayed && self.connected.is_some() && !session.config.network.relay_only;
+        self.again.plan(session.now(), improvable);
         self.told_path = Some(event.clone());
         session.emit(CallEvent::Path(event)).await;
     }
