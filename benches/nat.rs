@@ -5,6 +5,7 @@
 //! relay    every pair of kinds with our relay, and some more: path and time to connected
 //! alone    the same without a relay: STUN and the reply code
 //! picture  from the answer to the first picture, by path, also at 40 ms RTT
+//! said     what `diagnose` says of every kind of network, by whom it may ask
 //! wait     a code that waits for five minutes behind a NAT that forgets after 30 seconds
 //! ```
 #![cfg_attr(
@@ -38,6 +39,7 @@ mod figure;
 mod nat {
     pub(crate) mod matrix;
     pub(crate) mod picture;
+    pub(crate) mod said;
 }
 
 #[cfg(target_os = "linux")]
@@ -50,7 +52,7 @@ fn main() {}
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::nat::{matrix, picture};
+    use super::nat::{matrix, picture, said};
     use super::natlab::attempt::{Scenario, Servers};
     use super::natlab::kind::{Kind, Side};
     use clap::{Parser, ValueEnum};
@@ -82,6 +84,7 @@ mod linux {
         Relay,
         Alone,
         Picture,
+        Said,
         Wait,
     }
 
@@ -101,6 +104,9 @@ mod linux {
         }
         if asked(Part::Picture) {
             picture::measure(options.runs);
+        }
+        if asked(Part::Said) {
+            right &= said::measure(options.at_once);
         }
         if asked(Part::Wait) {
             right &= wait(Duration::from_secs(options.wait));
