@@ -68,6 +68,7 @@ pub use ledger::Gathered;
 pub use port::{Agent, Port};
 pub use punch::sockets::{Agreed, Punching};
 pub use router::{AgentId, Credentials, Dropped, LinkId, OfferId};
+pub(crate) use stream::dial;
 pub use tally::Count;
 #[cfg(test)]
 pub(crate) use ways::relays as relays_of;
@@ -280,7 +281,7 @@ impl Transport {
     }
 
     /// Whether NAT mappings are kept open by STUN, as they are from the start. A connected call keeps its own
-    /// path open and need not tell a STUN server every 15 s.
+    /// path open and need not tell a STUN server every few seconds.
     pub fn keep_alive(&self, on: bool) {
         self.servers.keep_alive(Instant::now(), on);
     }

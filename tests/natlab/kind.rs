@@ -79,6 +79,24 @@ impl Kind {
         Self::TlsOnly,
     ];
 
+    /// Every kind.
+    pub(crate) const ALL: [Self; 14] = [
+        Self::Public,
+        Self::Firewalled,
+        Self::FullCone,
+        Self::AddressRestricted,
+        Self::PortRestricted,
+        Self::Symmetric,
+        Self::SymmetricSequential,
+        Self::SymmetricByAddress,
+        Self::Cgnat,
+        Self::UdpBlocked,
+        Self::TlsOnly,
+        Self::Offline,
+        Self::Linux,
+        Self::LinuxRandom,
+    ];
+
     /// The routers, the home's own first.
     pub(crate) fn hops(self) -> Vec<Hop> {
         let filters = |filtering| Behavior { filtering: Some(filtering), ..HOME };
@@ -143,11 +161,21 @@ pub(crate) struct Side {
     pub(crate) loss: f64,
     /// IPv6 too, behind a stateful firewall if the kind has any.
     pub(crate) ipv6: bool,
+    /// The home's own router opens ports on request, by PCP and NAT-PMP.
+    pub(crate) opens_ports: bool,
 }
 
 impl From<Kind> for Side {
     fn from(kind: Kind) -> Self {
-        Self { kind, lifetime: None, hairpin: false, delay: Duration::ZERO, loss: 0.0, ipv6: false }
+        Self {
+            kind,
+            lifetime: None,
+            hairpin: false,
+            delay: Duration::ZERO,
+            loss: 0.0,
+            ipv6: false,
+            opens_ports: false,
+        }
     }
 }
 
