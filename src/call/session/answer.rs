@@ -1,6 +1,7 @@
 //! I/O: the answerer's way from a code to an authenticated friend.
 
 use super::handshake::{Met, Terms, Unmet, meet};
+use super::meeting::name;
 use super::relayed;
 use super::{CODE_LIFETIME, Line, Session, credentials, no_address, sleep_until, step, unix_seconds};
 use crate::call::ending::Ending;
@@ -67,6 +68,8 @@ struct Ringing {
     anew: Option<Duration>,
     /// The friend's relays, for when our own are of no use.
     visits: Vec<GuestAccess>,
+    /// The friend may have been given the reply code, and knocks at the name that the code gives us.
+    replied: bool,
 }
 
 async fn ring_and_converse(mut session: Session, code: OfferCode) -> Result<Ending, Ending> {
@@ -138,6 +141,7 @@ async fn prepare(session: &mut Session, code: OfferCode) -> Result<Ringing, Fail
         began: None,
         anew: None,
         visits,
+        replied: false,
     })
 }
 
@@ -173,9 +177,14 @@ fn visit(session: &Session, visits: &mut Vec<GuestAccess>) -> bool {
 }
 
 impl Ringing {
-    /// Rings, from the ports there are now.
+    /// Rings, from the ports there are now, and by a name of its own: were it the one of the ring before, the friend's
+    /// answers to that would be taken for answers to this one, and the handshake be torn between the two.
     fn start(&mut self, session: &Session) {
-        let keys = &self.terms.keys;
+        let mut terms = self.terms.clone();
+        if !self.replied {
+            terms.keys.answer_ice.ufrag = name();
+        }
+        let keys = &terms.keys;
         let agent =
             session.transport.call(&credentials(&keys.answer_ice), Some(&credentials(&keys.offer_ice)));
         self.path_found = Arc::default();
@@ -184,7 +193,7 @@ impl Ringing {
         let now = session.now();
         let hold = RELAY_HOLD.saturating_sub(now.saturating_sub(*self.began.get_or_insert(now)));
         self.anew = None;
-        self.handshake.spawn(meet(self.terms.clone(), agent, self.candidates.clone(), hold, path_found));
+        self.handshake.spawn(meet(terms, agent, self.candidates.clone(), hold, path_found));
     }
 
     /// Rings anew, with the relay among the ports, which are fixed once. Not while somebody is there: the code may be
@@ -251,6 +260,8 @@ async fn ring(session: &mut Session, life: &mut Call, ringing: &mut Ringing) -> 
             }
         };
         if effects.contains(&Effect::ShowReply) {
+            ringing.replied = true;
+            ringing.start_anew(session);
             show_reply(session, ringing).await;
         }
         if let Some(ending) = session.carry_out_alone(effects).await {
