@@ -13,6 +13,7 @@ mod support;
 use natlab::attempt::{GIVES_UP, Outcome, Scenario, Servers};
 use natlab::crowd::{self, Ran};
 use natlab::diagnosis::{self, Asked};
+use natlab::explained::{self, Mischance};
 use natlab::improve::improve;
 use natlab::kind::Kind::{
     self, AddressRestricted, Cgnat, Firewalled, FullCone, Linux, LinuxRandom, Offline, PortRestricted,
@@ -127,6 +128,65 @@ fn without_a_relay_a_pair_that_cannot_connect_says_so_and_what_would_help() {
             return Some("it took too long");
         }
         (!outcome.words.contains("relay")).then_some("it does not name the remedy")
+    });
+}
+
+/// A call that cannot connect: the two networks, what else goes wrong, what the offerer says of it and what the
+/// answerer does: the likely cause, and the next command.
+type Explained = (Kind, Kind, Mischance, Option<[&'static str; 2]>, [&'static str; 2]);
+
+const RELAY: &str = "p2pcall relay add LINK";
+const OFFER: &str = "p2pcall offer";
+
+const EXPLAINED: [Explained; 7] = [
+    (Symmetric, Symmetric, Mischance::None, Some(["Both networks", RELAY]), ["Both networks", RELAY]),
+    (
+        Symmetric,
+        PortRestricted,
+        Mischance::None,
+        Some(["This network shows every friend another port", RELAY]),
+        ["The friend's network shows every friend another port", RELAY],
+    ),
+    (
+        PortRestricted,
+        Symmetric,
+        Mischance::None,
+        Some(["The friend's network shows every friend another port", RELAY]),
+        ["This network shows every friend another port", RELAY],
+    ),
+    (
+        PortRestricted,
+        UdpBlocked,
+        Mischance::None,
+        Some(["Likely no UDP leaves your friend's network", RELAY]),
+        ["No UDP leaves this network, as it seems", RELAY],
+    ),
+    (
+        PortRestricted,
+        PortRestricted,
+        Mischance::OffererKilled,
+        None,
+        ["likely `p2pcall offer` has ended", OFFER],
+    ),
+    (Public, PortRestricted, Mischance::OffererKilled, None, ["refuses our packets", OFFER]),
+    (PortRestricted, FullCone, Mischance::OffererCut, None, ["a firewall drops the packets", OFFER]),
+];
+
+#[test]
+fn a_call_that_cannot_connect_names_the_pairs_the_likely_cause_and_one_command() {
+    all_of(&EXPLAINED, |(alice, bob, mischance, at_alice, at_bob)| {
+        let said = explained::attempt(*alice, *bob, *mischance)?;
+        let name = format!("{}, {}, {mischance:?}", alice.name(), bob.name());
+        let ends = [(said.alice.as_ref(), at_alice.as_ref()), (said.bob.as_ref(), Some(at_bob))];
+        ends.into_iter().find_map(|(said, expect)| {
+            let ([cause, next], Some(said)) = (expect?, said) else {
+                return Some(format!("{name}: one end says nothing"));
+            };
+            support::measured(&name, said.took);
+            let right = said.cause.contains(cause) && said.next == *next && said.tried > 0;
+            let soon = said.took <= GIVES_UP + SLOWNESS;
+            (!right || !soon).then(|| format!("{name}: {said:?}"))
+        })
     });
 }
 

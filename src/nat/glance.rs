@@ -4,7 +4,7 @@
 use super::classify::{self, Observation};
 use super::meet::Ours;
 use crate::call::event::{PathKind, Protocol};
-use crate::code::network::{Ipv6, Mapping, NetworkSummary, RelayWorks, Udp};
+use crate::code::network::{Ipv6, Mapping, NetworkSummary, Ports, RelayWorks, Udp};
 use crate::config::NetworkConfig;
 use crate::transport::candidate::Sighting;
 use crate::transport::interfaces::is_public;
@@ -35,8 +35,10 @@ pub fn ours(gathered: &Gathered, config: &NetworkConfig, waited: Waited) -> Ours
         IpAddr::V4(address) => Some(address),
         IpAddr::V6(_) => None,
     });
+    let mapping = mapping(&local, &observations);
     let network = NetworkSummary {
-        mapping: mapping(&local, &observations),
+        mapping,
+        ports: ports(mapping, &observations),
         udp: udp(gathered, waited),
         ipv6: ipv6(gathered),
         relay: relay(gathered, config),
@@ -94,6 +96,13 @@ fn of_the_default_route(gathered: &Gathered) -> Vec<Sighting> {
 fn mapping(local: &[IpAddr], observations: &[Observation]) -> Mapping {
     let public = observations.is_empty() && local.iter().any(|own| own.is_ipv4() && is_public(*own));
     if public { Mapping::None } else { classify::mapping(local, observations) }
+}
+
+/// The ports that a NAT has dealt out to one socket, where they differ.
+fn ports(mapping: Mapping, observations: &[Observation]) -> Ports {
+    let hides =
+        matches!(mapping, Mapping::Dependent | Mapping::AddressDependent | Mapping::AddressAndPortDependent);
+    if hides { classify::dealt(observations) } else { Ports::Unknown }
 }
 
 /// Blocked is said only where something else got out to tell the difference.

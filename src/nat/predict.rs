@@ -75,6 +75,16 @@ pub fn predict(meeting: &Meeting) -> Prediction {
     }
 }
 
+/// Why the two networks leave no direct path, as far as that is known.
+pub fn obstacle(meeting: &Meeting) -> Option<String> {
+    let near = meeting.same_lan || meeting.same_address == Some(true);
+    if near || over_ipv6(meeting) {
+        return neighbours(meeting).filter(|near| near.path != Path::Direct).map(|near| near.why);
+    }
+    let direct = direct(meeting.ours, meeting.theirs);
+    (direct.verdict == Likelihood::No).then_some(direct.why)
+}
+
 /// Two ends so near that no NAT lies between them, or the same one around both.
 fn neighbours(meeting: &Meeting) -> Option<Prediction> {
     if meeting.same_lan {

@@ -182,7 +182,7 @@ impl Servers {
     pub(super) fn heard(&self, link: LinkId, heard: Heard<'_>) {
         match heard {
             Heard::Datagram(from, bytes) => self.received(link, from, bytes),
-            Heard::Refusal(remote) => self.hub.refused(Instant::now(), remote),
+            Heard::Refusal(remote) => self.hub.refused(Instant::now(), link, remote),
         }
     }
 

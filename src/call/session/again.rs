@@ -103,6 +103,11 @@ impl Again {
         self.meeting.as_mut().is_some_and(|meeting| meeting.heard(transport, event))
     }
 
+    /// Whether the friend can be met again, as one who came by a p2pcall code.
+    pub(super) fn is_possible(&self) -> bool {
+        self.meeting.is_some()
+    }
+
     /// Keeps what can't be said now; gives back what can.
     pub(super) fn keep(&mut self, talk: Talk) -> Option<Talk> {
         let Some(unsaid) = &mut self.unsaid else { return Some(talk) };
@@ -245,6 +250,7 @@ impl Conversation {
         if effects.is_empty() {
             self.resume(session).await;
         }
+        self.files_meet_again(session).await;
         effects
     }
 

@@ -1,6 +1,7 @@
 //! I/O: everything after an authenticated friend was met: greeting, consent, media, hang-up.
 
 use super::again::{Again, Came};
+use super::files::Files;
 use super::handshake::Bond;
 use super::media::Running;
 use super::{Session, sleep_until, step};
@@ -48,6 +49,7 @@ pub(super) struct Conversation {
     pub(super) media: Option<Running>,
     /// How the friend is met again; not one whose description came by hand.
     pub(super) again: Again,
+    pub(super) files: Files,
     meter: Meter,
     /// When media could first flow.
     connected: Option<Duration>,
@@ -67,6 +69,7 @@ impl Session {
             link: joined,
             media: None,
             again: Again::default(),
+            files: Files::new(self.config.save_to.clone()),
             meter: Meter::default(),
             connected: None,
             told_first: (false, false),
@@ -88,6 +91,9 @@ impl Session {
         let mut second = tokio::time::interval(STATS_INTERVAL);
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         while ending.is_none() {
+            if !life.is_connected() {
+                life.explain(self.explanation());
+            }
             let effects = talk.next(&mut self, &mut life, &mut second).await;
             ending = talk.carry_out(&mut self, &mut life, effects).await;
         }
@@ -125,6 +131,14 @@ impl Conversation {
             },
             Some(event) = Running::event(&mut self.media) => {
                 self.media_event(session, event).await;
+                Vec::new()
+            }
+            Some(bytes) = self.link.streams.files.recv() => {
+                self.file_message(session, &bytes).await;
+                Vec::new()
+            }
+            Some(news) = self.files.next() => {
+                self.file_news(session, news).await;
                 Vec::new()
             }
             Some(event) = session.transport_events.recv() => {
@@ -236,6 +250,9 @@ impl Conversation {
                     self.video_on = on;
                     self.media.iter().for_each(|media| media.media().set_video(on));
                 }
+                Effect::SendFile(path) => self.send_file(session, &path).await,
+                Effect::DecideFile(yes) => self.decide_file(session, yes).await,
+                Effect::FileHeard(talk) => self.heard_of_file(session, talk).await,
                 Effect::Seek => self.seek(session),
                 Effect::Resume => self.resume(session).await,
                 Effect::Finish(ending) => return Some(ending),
