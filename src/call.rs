@@ -175,10 +175,14 @@ impl Call {
             Talk::Chat { text } if self.is_connected() && !text.is_empty() => {
                 vec![Effect::Emit(CallEvent::Chat { from: Side::Remote, text })]
             }
+            Talk::File(talk) if self.is_connected() => vec![Effect::FileHeard(talk)],
             // Which path it is: the session's business; chat before the call: nobody's.
-            Talk::Seen { .. } | Talk::Candidates { .. } | Talk::Approach { .. } | Talk::Chat { .. } => {
-                Vec::new()
-            }
+            Talk::Seen { .. }
+            | Talk::Candidates { .. }
+            | Talk::Approach { .. }
+            | Talk::Punch { .. }
+            | Talk::Chat { .. }
+            | Talk::File(_) => Vec::new(),
             Talk::Hangup => self.end(Ending::RemoteHungUp { connected: self.is_connected() }),
         }
     }
@@ -298,14 +302,13 @@ impl Call {
                 self.devices(Effect::Video(on))
             }
             Command::Say(text) => self.say(&text),
-            Command::Send(_) => vec![Effect::warning(
-                "not_available",
-                "This version cannot send files.",
-                "Share the file another way for now.",
-            )],
+            Command::Send(path) if self.is_connected() => vec![Effect::SendFile(path)],
+            Command::Send(_) => vec![nobody_yet()],
             Command::Verify => self.words.words().map_or_else(Vec::new, |words| {
                 vec![Effect::Emit(CallEvent::Verify { words: words.to_owned(), verified: true })]
             }),
+            Command::Accept if self.is_connected() => vec![Effect::DecideFile(true)],
+            Command::Refuse if self.is_connected() => vec![Effect::DecideFile(false)],
             Command::Accept => self.accept(now),
             Command::Refuse => self.refuse(),
             Command::Hangup => {
@@ -330,8 +333,7 @@ impl Call {
             return Vec::new();
         }
         if !self.is_connected() {
-            let message = "There is nobody to talk to yet.";
-            return vec![Effect::warning("not_connected", message, "Wait for `connected`.")];
+            return vec![nobody_yet()];
         }
         vec![
             Effect::Send(Talk::Chat { text: text.clone() }),
@@ -387,6 +389,10 @@ impl Call {
         let told = (!self.is_ringing()).then_some(Effect::Send(talk));
         told.into_iter().chain(self.end(ending)).collect()
     }
+}
+
+fn nobody_yet() -> Effect {
+    Effect::warning("not_connected", "There is nobody to talk to yet.", "Wait for `connected`.")
 }
 
 #[cfg(test)]

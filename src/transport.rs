@@ -52,6 +52,7 @@ mod names;
 mod nat64;
 mod port;
 mod proxy;
+mod punch;
 mod refusal;
 mod relay;
 mod roam;
@@ -65,6 +66,7 @@ mod ways;
 pub use candidate::{LocalCandidate, RelayPath, ServerFailure, ServerName, ServerProblem};
 pub use ledger::Gathered;
 pub use port::{Agent, Port};
+pub use punch::sockets::{Agreed, Punching};
 pub use router::{AgentId, Credentials, Dropped, LinkId, OfferId};
 pub use tally::Count;
 #[cfg(test)]
@@ -270,6 +272,12 @@ impl Transport {
             let family = addresses.iter().filter(|to| to.is_ipv4() == outlet.candidate().address.is_ipv4());
             family.for_each(|to| outlet.send(*to, &opening));
         }
+    }
+
+    /// Has the ports of a hard NAT guessed, as agreed with the friend. A socket that is reached becomes a port of all
+    /// later agents.
+    pub fn punch(&self, agreed: Agreed) -> Punching {
+        Punching::start(Arc::clone(&self.servers), agreed)
     }
 
     fn send_everywhere(&self, addresses: &[SocketAddr], bytes: &[u8]) {

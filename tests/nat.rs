@@ -14,6 +14,7 @@ use natlab::attempt::{GIVES_UP, Outcome, Scenario, Servers};
 use natlab::crowd::{self, Ran};
 use natlab::diagnosis::{self, Asked};
 use natlab::explained::{self, Mischance};
+use natlab::improve::improve;
 use natlab::kind::Kind::{
     self, AddressRestricted, Cgnat, Firewalled, FullCone, Linux, LinuxRandom, Offline, PortRestricted,
     Public, Symmetric, SymmetricByAddress, SymmetricSequential, TlsOnly, UdpBlocked,
@@ -24,6 +25,8 @@ use std::time::Duration;
 
 /// What a loaded machine may add to a deadline.
 const SLOWNESS: Duration = Duration::from_secs(10);
+/// A relayed call becomes direct in so long where it can.
+const BETTER: Duration = Duration::from_secs(10);
 /// Laboratories that work side by side on two processors.
 const AT_ONCE: usize = 4;
 
@@ -79,6 +82,30 @@ fn with_a_relay_every_pair_connects_by_one_code_and_directly_where_there_is_a_wa
         (LinuxRandom, Linux),
     ];
     check(&pairs(&all, Servers::Relay), |outcome| outcome.replied.then_some("it took a reply code"));
+}
+
+/// A call between these begins by the relay and becomes direct.
+fn becomes_direct(offerer: Side, answerer: Side) {
+    let Some(improved) = improve(offerer, answerer, BETTER + SLOWNESS) else { return };
+    let what = format!("{} -> {}: relay to {:?}", offerer.kind.name(), answerer.kind.name(), improved.direct);
+    support::measured(&what, improved.after);
+    println!("sound invented until after that: {} ms", improved.invented_ms);
+    assert!(improved.first == "relay" && improved.direct.is_some(), "{what}: {improved:?}");
+}
+
+#[test]
+fn ipv6_at_both_ends_makes_two_symmetric_nats_direct() {
+    let both = |kind: Kind| Side { ipv6: true, ..kind.into() };
+    becomes_direct(both(Symmetric), both(Symmetric));
+}
+
+#[test]
+fn a_symmetric_nat_and_a_port_restricted_one_become_direct_by_guessing() {
+    let all = [(Symmetric, PortRestricted), (PortRestricted, Symmetric), (SymmetricByAddress, Firewalled)];
+    all_of(&all, |(offerer, answerer)| {
+        becomes_direct((*offerer).into(), (*answerer).into());
+        None
+    });
 }
 
 #[test]

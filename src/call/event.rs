@@ -37,17 +37,8 @@ pub enum CallEvent {
         /// The text, control characters removed.
         text: String,
     },
-    /// A file on its way.
-    File {
-        /// Its name, made harmless.
-        name: String,
-        /// Its size.
-        bytes: u64,
-        /// Bytes that have arrived.
-        done: u64,
-        /// Where it is kept (the receiving side).
-        path: Option<String>,
-    },
+    /// A file that is offered, on its way, or settled.
+    File(FileEvent),
     /// The safety words.
     Verify {
         /// Four words, separated by spaces; the same on both screens when nobody sits in the middle.
@@ -81,6 +72,39 @@ pub enum Side {
     Local,
     /// The friend's end.
     Remote,
+}
+
+/// A file between the two ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileEvent {
+    /// Whose file it is.
+    pub from: Side,
+    /// How far it is.
+    pub state: FileState,
+    /// Its name, made harmless.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Bytes that have arrived.
+    pub done: u64,
+    /// Where it is kept (the receiving side, once it is whole).
+    pub path: Option<String>,
+}
+
+/// How far a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileState {
+    /// The receiving side is asked.
+    Offered,
+    /// On its way.
+    Moving,
+    /// Arrived, whole and checked.
+    Done,
+    /// The receiving side did not want it.
+    Refused,
+    /// It does not arrive; a warning says why.
+    Failed,
 }
 
 /// A code to hand over.

@@ -14,10 +14,12 @@ pub mod classic;
 mod converse;
 mod expect;
 mod farewell;
+mod files;
 mod handshake;
 mod media;
 mod meeting;
 mod offer;
+mod punch;
 mod relayed;
 
 use super::Role;

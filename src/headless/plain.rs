@@ -1,7 +1,8 @@
 //! PURE: an event -> one line for a person who reads a log rather than a screen.
 
 use crate::call::event::{
-    CallEvent, CallState, CodeEvent, CodeKind, Notice, PathEvent, Side, StateEvent, StatsEvent,
+    CallEvent, CallState, CodeEvent, CodeKind, FileEvent, FileState, Notice, PathEvent, Side, StateEvent,
+    StatsEvent,
 };
 
 /// The line, or nothing: `quiet` keeps codes, errors, chat and the end.
@@ -14,7 +15,7 @@ pub fn line(event: &CallEvent, quiet: bool) -> Option<String> {
             Side::Remote => format!("friend: {text}"),
         }),
         CallEvent::Error(notice) => Some(notice_line("error", notice)),
-        CallEvent::File { name, bytes, done, .. } => Some(format!("file {name}: {done} of {bytes} bytes")),
+        CallEvent::File(file) => Some(file_line(file)),
         _ if quiet => None,
         CallEvent::Warning(notice) => Some(notice_line("warning", notice)),
         CallEvent::Mended { code } => Some(format!("over: {}", code.replace('_', " "))),
@@ -75,6 +76,23 @@ fn state_line(event: &StateEvent, quiet: bool) -> Option<String> {
         CallState::Reconnecting => "the path was lost; trying to get it back".to_owned(),
     };
     Some(text)
+}
+
+fn file_line(file: &FileEvent) -> String {
+    let FileEvent { name, bytes, done, .. } = file;
+    match (file.state, file.from) {
+        (FileState::Offered, Side::Remote) => {
+            format!("your friend offers the file {name} ({bytes} bytes): /accept to take it, /refuse not to")
+        }
+        (FileState::Offered, Side::Local) => format!("file {name} ({bytes} bytes) is offered to your friend"),
+        (FileState::Moving, _) => format!("file {name}: {done} of {bytes} bytes"),
+        (FileState::Done, Side::Remote) => {
+            format!("file {name} has come: {}", file.path.as_deref().unwrap_or_default())
+        }
+        (FileState::Done, Side::Local) => format!("file {name} has arrived"),
+        (FileState::Refused, _) => format!("file {name} was refused"),
+        (FileState::Failed, _) => format!("file {name} did not arrive"),
+    }
 }
 
 fn notice_line(level: &str, notice: &Notice) -> String {

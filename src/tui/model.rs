@@ -17,6 +17,8 @@ pub use code::{Copied, CopyWhat, QrView, Share, ShownCode};
 pub const CHAT_LINES: usize = 100;
 /// Lines of progress kept.
 pub const PROGRESS_LINES: usize = 30;
+/// Characters of a file's path.
+pub const PATH_LIMIT: usize = 4_096;
 /// Characters of a chat message.
 pub const CHAT_LIMIT: usize = 500;
 /// Characters of a typed or pasted code: room for a whole session description.
@@ -69,6 +71,8 @@ pub enum Layer {
     Reply(TextInput),
     /// Typing a message.
     Chat(TextInput),
+    /// Typing a file's path.
+    File(TextInput),
 }
 
 /// Which place the keys go to.
@@ -249,6 +253,8 @@ pub struct Model {
     pub chat: VecDeque<ChatLine>,
     /// The file that moved last.
     pub transfer: Option<Transfer>,
+    /// The file that the friend offers and nobody decided about.
+    pub offered: Option<Transfer>,
     /// The last warning or error.
     pub notice: Option<Shown>,
     /// What was tried, oldest first.
@@ -293,6 +299,7 @@ impl Model {
             words: None,
             chat: VecDeque::new(),
             transfer: None,
+            offered: None,
             notice: None,
             progress: VecDeque::new(),
             remote_picture: None,
@@ -309,7 +316,7 @@ impl Model {
             (Layer::Help(_), _) => Place::Help,
             (Layer::Quit, _) => Place::Quit,
             (Layer::Words, _) => Place::Words,
-            (Layer::Reply(_) | Layer::Chat(_), _) => Place::Typing,
+            (Layer::Reply(_) | Layer::Chat(_) | Layer::File(_), _) => Place::Typing,
             (Layer::None, Screen::Prompt(_)) => Place::Prompt,
             (Layer::None, Screen::Waiting) => Place::Waiting,
             (Layer::None, Screen::Consent) => Place::Consent,

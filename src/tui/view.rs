@@ -81,7 +81,7 @@ pub fn view(model: &Model, frame: &mut Frame, area: Rect) {
             Layer::Help(top) => help::view(model, *top, frame, popup),
             Layer::Quit => quit::view(model, frame, popup),
             Layer::Words => words::view(model, frame, popup),
-            Layer::None | Layer::Reply(_) | Layer::Chat(_) => {}
+            Layer::None | Layer::Reply(_) | Layer::Chat(_) | Layer::File(_) => {}
         }
     }
     finish(model, frame.buffer_mut(), area);
@@ -121,7 +121,7 @@ fn popup(model: &Model, area: Rect) -> Option<Rect> {
         Layer::Help(_) => help::size(model),
         Layer::Quit => quit::SIZE,
         Layer::Words => words::SIZE,
-        Layer::None | Layer::Reply(_) | Layer::Chat(_) => return None,
+        Layer::None | Layer::Reply(_) | Layer::Chat(_) | Layer::File(_) => return None,
     };
     Some(parts::middle(area, width, height))
 }

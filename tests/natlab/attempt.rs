@@ -95,7 +95,7 @@ impl Scenario {
 }
 
 /// For whoever looks into a failure: with `P2PCALL_NATLAB_LOGS` each end logs into a file of that folder.
-fn log_options(scenario: &str, machine: &str) -> Vec<String> {
+pub(super) fn log_options(scenario: &str, machine: &str) -> Vec<String> {
     let Ok(folder) = std::env::var("P2PCALL_NATLAB_LOGS") else { return Vec::new() };
     ["-vv".to_owned(), "--log-file".to_owned(), format!("{folder}/{scenario}, {machine}.log")].into()
 }

@@ -143,7 +143,8 @@ impl Session {
 
 /// When to tell of it.
 pub(super) fn ticks() -> tokio::time::Interval {
-    let mut ticks = tokio::time::interval(INTERVAL);
+    // Most attempts are over by then, and nobody needs to hear of them.
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + INTERVAL, INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     ticks
 }
