@@ -74,6 +74,7 @@ pub use tally::Count;
 pub(crate) use ways::relays as relays_of;
 pub use ways::{GuestAccess, RelayServer, Way};
 
+use crate::call::event::PathKind;
 use crate::config::NetworkConfig;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -261,6 +262,17 @@ impl Transport {
     pub fn knock(&self, addresses: &[SocketAddr], ufrag: &str, remote: &Credentials) {
         let asking = knock::knock(servers::random_id(), ufrag, remote);
         self.send_everywhere(addresses, &asking);
+    }
+
+    /// Opens the NATs of this side for what may come from these addresses, from every socket. Relays need no such thing:
+    /// they let in a machine, whatever its port (RFC 8656 §9).
+    pub fn let_in(&self, addresses: &[SocketAddr]) {
+        let opening = knock::opening(servers::random_id());
+        for (link, _) in self.hub.links().into_iter().filter(|(_, one)| one.kind == PathKind::Host) {
+            let Some(outlet) = self.hub.outlet(link) else { continue };
+            let family = addresses.iter().filter(|to| to.is_ipv4() == outlet.candidate().address.is_ipv4());
+            family.for_each(|to| outlet.send(*to, &opening));
+        }
     }
 
     /// Has the ports of a hard NAT guessed, as agreed with the friend. A socket that is reached becomes a port of all

@@ -3,7 +3,8 @@
 use super::all_of;
 use super::natlab::diagnosis::{self, Foreseen};
 use super::natlab::kind::Kind::{
-    Firewalled, FullCone, PortRestricted, Public, Symmetric, SymmetricByAddress, UdpBlocked,
+    Firewalled, FullCone, PortRestricted, Public, Symmetric, SymmetricByAddress, SymmetricSequential,
+    UdpBlocked,
 };
 
 #[test]
@@ -13,6 +14,7 @@ fn the_path_is_foreseen_by_all_who_say_that_they_are_sure_and_they_agree() {
         (Symmetric, FullCone),
         (FullCone, Symmetric),
         (PortRestricted, Symmetric),
+        (PortRestricted, SymmetricSequential),
         (Symmetric, SymmetricByAddress),
         (UdpBlocked, PortRestricted),
         (Public, Firewalled),

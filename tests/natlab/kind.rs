@@ -44,6 +44,8 @@ struct Facts {
     hard: bool,
     /// Its filtering depends on the peer's address and port.
     strict: bool,
+    /// It deals its ports out in turn.
+    in_turn: bool,
 }
 
 /// The path that a call must find.
@@ -143,7 +145,7 @@ impl Kind {
             Self::Linux => ("Linux", true, true, false, true),
             Self::LinuxRandom => ("Linux, random ports", true, true, true, true),
         };
-        Facts { name, udp, online, hard, strict }
+        Facts { name, udp, online, hard, strict, in_turn: self == Self::SymmetricSequential }
     }
 }
 
@@ -180,10 +182,11 @@ impl From<Kind> for Side {
 }
 
 /// The rule: UDP at both ends, and not one end whose mapping depends on the peer while the other's filtering depends
-/// on its address and port. Without that it takes a relay.
+/// on its address and port, unless the next port can be guessed. Without that it takes a relay.
 pub(crate) fn expected(one: Side, other: Side, relay: bool) -> Path {
     let (a, b) = (one.kind.facts(), other.kind.facts());
-    let clash = (a.hard && b.strict) || (b.hard && a.strict);
+    let shuts_out = |hard: &Facts, other: &Facts| hard.hard && other.strict && (other.hard || !hard.in_turn);
+    let clash = shuts_out(&a, &b) || shuts_out(&b, &a);
     // IPv6 has no mappings.
     let finds = !clash || (one.ipv6 && other.ipv6);
     if a.udp && b.udp && finds {
@@ -212,6 +215,8 @@ mod tests {
             (PortRestricted, SymmetricByAddress, Path::Relay),
             (Cgnat, LinuxRandom, Path::Relay),
             (Symmetric, SymmetricSequential, Path::Relay),
+            (SymmetricSequential, SymmetricSequential, Path::Relay),
+            (PortRestricted, SymmetricSequential, Path::Direct),
             (Public, UdpBlocked, Path::Relay),
             (TlsOnly, TlsOnly, Path::Relay),
             (Public, Offline, Path::None),

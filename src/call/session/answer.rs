@@ -233,7 +233,7 @@ async fn ring(session: &mut Session, life: &mut Call, ringing: &mut Ringing) -> 
                 Vec::new()
             }
             _ = telling.tick() => {
-                session.tell_attempt().await;
+                session.attempt_goes_on().await;
                 continue;
             }
             () = sleep_until(session.line.started, ringing.doubt), if ringing.doubt.is_some() => {

@@ -253,7 +253,7 @@ async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> R
                 continue;
             }
             _ = telling.tick() => {
-                session.tell_attempt().await;
+                session.attempt_goes_on().await;
                 continue;
             }
             () = sleep_until(session.line.started, waiting.doubt) => {
@@ -371,6 +371,7 @@ async fn pasted(session: &mut Session, waiting: &mut Waiting, text: &str) {
             session.reply_entered(reply.reply());
             waiting.punch = addresses(&reply);
             waiting.punch(session);
+            session.attempt_goes_on().await;
             waiting.doubt = Some(session.now() + NO_PATH_AFTER);
             session.emit(state(CallState::Connecting, None)).await;
         }
