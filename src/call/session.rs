@@ -11,6 +11,7 @@ mod answer;
 mod ask;
 pub mod classic;
 mod converse;
+mod course;
 mod expect;
 mod farewell;
 mod handshake;
