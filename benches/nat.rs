@@ -4,6 +4,7 @@
 //! ```text
 //! relay    every pair of kinds with our relay, and some more: path and time to connected
 //! alone    the same without a relay: STUN and the reply code
+//! punch    how soon a symmetric and a port-restricted NAT become direct, in 20 calls
 //! picture  from the answer to the first picture, by path, also at 40 ms RTT
 //! wait     a code that waits for five minutes behind a NAT that forgets after 30 seconds
 //! ```
@@ -38,6 +39,7 @@ mod figure;
 mod nat {
     pub(crate) mod matrix;
     pub(crate) mod picture;
+    pub(crate) mod punch;
 }
 
 #[cfg(target_os = "linux")]
@@ -50,7 +52,7 @@ fn main() {}
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::nat::{matrix, picture};
+    use super::nat::{matrix, picture, punch};
     use super::natlab::attempt::{Scenario, Servers};
     use super::natlab::kind::{Kind, Side};
     use clap::{Parser, ValueEnum};
@@ -63,7 +65,7 @@ mod linux {
         /// What is measured [default: all of it]
         #[arg(value_enum)]
         parts: Vec<Part>,
-        /// How often each picture is waited for; the median counts
+        /// How often each picture is waited for; the median counts. Ports are guessed four times as often
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
         runs: u32,
         /// Laboratories of the tables that work side by side
@@ -81,6 +83,7 @@ mod linux {
     enum Part {
         Relay,
         Alone,
+        Punch,
         Picture,
         Wait,
     }
@@ -98,6 +101,9 @@ mod linux {
         }
         if asked(Part::Alone) {
             right &= matrix::measure(Servers::Stun, options.at_once);
+        }
+        if asked(Part::Punch) {
+            right &= punch::measure(options.runs * 4, options.at_once);
         }
         if asked(Part::Picture) {
             picture::measure(options.runs);

@@ -282,6 +282,9 @@ pub struct CallArgs {
     /// In mid-call, try so many seconds to get a lost connection back [default: 120]
     #[arg(long, value_name = "SECONDS", env = "P2PCALL_RECONNECT")]
     pub reconnect: Option<f64>,
+    /// Keep the friend's files in this folder [default: the working directory]
+    #[arg(long, value_name = "DIR", env = "P2PCALL_SAVE_TO")]
+    pub save_to: Option<PathBuf>,
     /// Give up if not connected by then
     #[arg(long, value_name = "SECONDS", env = "P2PCALL_TIMEOUT")]
     pub timeout: Option<f64>,

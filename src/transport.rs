@@ -52,19 +52,23 @@ mod names;
 mod nat64;
 mod port;
 mod proxy;
+mod punch;
 mod refusal;
 mod relay;
 mod roam;
 pub mod router;
 mod servers;
 mod stream;
+mod tally;
 pub mod turn;
 mod ways;
 
 pub use candidate::{LocalCandidate, RelayPath, ServerFailure, ServerName, ServerProblem};
 pub use ledger::Gathered;
 pub use port::{Agent, Port};
+pub use punch::sockets::{Agreed, Punching};
 pub use router::{AgentId, Credentials, Dropped, LinkId, OfferId};
+pub use tally::Count;
 #[cfg(test)]
 pub(crate) use ways::relays as relays_of;
 pub use ways::{GuestAccess, RelayServer, Way};
@@ -88,6 +92,17 @@ const GRACE: Duration = Duration::from_millis(250);
 
 /// Events that may wait for the session.
 const EVENTS: usize = 256;
+
+/// What happened between one of our addresses and one of the friend's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PairCount {
+    /// Ours: a socket, or an allocation.
+    pub local: LocalCandidate,
+    /// The friend's.
+    pub remote: SocketAddr,
+    /// What happened.
+    pub count: Count,
+}
 
 /// Something the session should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -247,11 +262,20 @@ impl Transport {
         self.send_everywhere(addresses, &asking);
     }
 
+    /// Has the ports of a hard NAT guessed, as agreed with the friend. A socket that is reached becomes a port of all
+    /// later agents.
+    pub fn punch(&self, agreed: Agreed) -> Punching {
+        Punching::start(Arc::clone(&self.servers), agreed)
+    }
+
     fn send_everywhere(&self, addresses: &[SocketAddr], bytes: &[u8]) {
         for (link, candidate) in self.hub.links() {
             let Some(outlet) = self.hub.outlet(link) else { continue };
             let family = addresses.iter().filter(|to| to.is_ipv4() == candidate.address.is_ipv4());
-            family.for_each(|to| outlet.send(*to, bytes));
+            for to in family {
+                self.hub.knocked(link, *to);
+                outlet.send(*to, bytes);
+            }
         }
     }
 
@@ -298,6 +322,11 @@ impl Transport {
     /// Bytes of datagrams that went through a relay so far, at this end or the friend's, both ways.
     pub fn relayed(&self) -> u64 {
         self.hub.relayed()
+    }
+
+    /// What happened on each pair of addresses since the start.
+    pub fn pairs(&self) -> Vec<PairCount> {
+        self.hub.pairs()
     }
 
     /// What was dropped so far, and why.

@@ -13,6 +13,8 @@ mod support;
 use natlab::attempt::{GIVES_UP, Outcome, Scenario, Servers};
 use natlab::crowd::{self, Ran};
 use natlab::diagnosis::{self, Asked};
+use natlab::explained::{self, Mischance};
+use natlab::improve::improve;
 use natlab::kind::Kind::{
     self, AddressRestricted, Cgnat, Firewalled, FullCone, Linux, LinuxRandom, Offline, PortRestricted,
     Public, Symmetric, SymmetricByAddress, SymmetricSequential, TlsOnly, UdpBlocked,
@@ -23,6 +25,8 @@ use std::time::Duration;
 
 /// What a loaded machine may add to a deadline.
 const SLOWNESS: Duration = Duration::from_secs(10);
+/// A relayed call becomes direct in so long where it can.
+const BETTER: Duration = Duration::from_secs(10);
 /// Laboratories that work side by side on two processors.
 const AT_ONCE: usize = 4;
 
@@ -78,6 +82,30 @@ fn with_a_relay_every_pair_connects_by_one_code_and_directly_where_there_is_a_wa
     check(&pairs(&all, Servers::Relay), |outcome| outcome.replied.then_some("it took a reply code"));
 }
 
+/// A call between these begins by the relay and becomes direct.
+fn becomes_direct(offerer: Side, answerer: Side) {
+    let Some(improved) = improve(offerer, answerer, BETTER + SLOWNESS) else { return };
+    let what = format!("{} -> {}: relay to {:?}", offerer.kind.name(), answerer.kind.name(), improved.direct);
+    support::measured(&what, improved.after);
+    println!("sound invented until after that: {} ms", improved.invented_ms);
+    assert!(improved.first == "relay" && improved.direct.is_some(), "{what}: {improved:?}");
+}
+
+#[test]
+fn ipv6_at_both_ends_makes_two_symmetric_nats_direct() {
+    let both = |kind: Kind| Side { ipv6: true, ..kind.into() };
+    becomes_direct(both(Symmetric), both(Symmetric));
+}
+
+#[test]
+fn a_symmetric_nat_and_a_port_restricted_one_become_direct_by_guessing() {
+    let all = [(Symmetric, PortRestricted), (PortRestricted, Symmetric), (SymmetricByAddress, Firewalled)];
+    all_of(&all, |(offerer, answerer)| {
+        becomes_direct((*offerer).into(), (*answerer).into());
+        None
+    });
+}
+
 #[test]
 fn without_a_relay_every_pair_that_can_connects_by_the_reply_code() {
     let all = [
@@ -100,6 +128,65 @@ fn without_a_relay_a_pair_that_cannot_connect_says_so_and_what_would_help() {
             return Some("it took too long");
         }
         (!outcome.words.contains("relay")).then_some("it does not name the remedy")
+    });
+}
+
+/// A call that cannot connect: the two networks, what else goes wrong, what the offerer says of it and what the
+/// answerer does: the likely cause, and the next command.
+type Explained = (Kind, Kind, Mischance, Option<[&'static str; 2]>, [&'static str; 2]);
+
+const RELAY: &str = "p2pcall relay add LINK";
+const OFFER: &str = "p2pcall offer";
+
+const EXPLAINED: [Explained; 7] = [
+    (Symmetric, Symmetric, Mischance::None, Some(["Both networks", RELAY]), ["Both networks", RELAY]),
+    (
+        Symmetric,
+        PortRestricted,
+        Mischance::None,
+        Some(["This network shows every friend another port", RELAY]),
+        ["The friend's network shows every friend another port", RELAY],
+    ),
+    (
+        PortRestricted,
+        Symmetric,
+        Mischance::None,
+        Some(["The friend's network shows every friend another port", RELAY]),
+        ["This network shows every friend another port", RELAY],
+    ),
+    (
+        PortRestricted,
+        UdpBlocked,
+        Mischance::None,
+        Some(["Likely no UDP leaves your friend's network", RELAY]),
+        ["No UDP leaves this network, as it seems", RELAY],
+    ),
+    (
+        PortRestricted,
+        PortRestricted,
+        Mischance::OffererKilled,
+        None,
+        ["likely `p2pcall offer` has ended", OFFER],
+    ),
+    (Public, PortRestricted, Mischance::OffererKilled, None, ["refuses our packets", OFFER]),
+    (PortRestricted, FullCone, Mischance::OffererCut, None, ["a firewall drops the packets", OFFER]),
+];
+
+#[test]
+fn a_call_that_cannot_connect_names_the_pairs_the_likely_cause_and_one_command() {
+    all_of(&EXPLAINED, |(alice, bob, mischance, at_alice, at_bob)| {
+        let said = explained::attempt(*alice, *bob, *mischance)?;
+        let name = format!("{}, {}, {mischance:?}", alice.name(), bob.name());
+        let ends = [(said.alice.as_ref(), at_alice.as_ref()), (said.bob.as_ref(), Some(at_bob))];
+        ends.into_iter().find_map(|(said, expect)| {
+            let ([cause, next], Some(said)) = (expect?, said) else {
+                return Some(format!("{name}: one end says nothing"));
+            };
+            support::measured(&name, said.took);
+            let right = said.cause.contains(cause) && said.next == *next && said.tried > 0;
+            let soon = said.took <= GIVES_UP + SLOWNESS;
+            (!right || !soon).then(|| format!("{name}: {said:?}"))
+        })
     });
 }
 

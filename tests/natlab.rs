@@ -12,7 +12,9 @@
 //! world                   I/O    the machines, cables and routers
 //! relay                   I/O    our own relay in it
 //! attempt                 I/O    one call across it
+//! improve                 I/O    one that begins by a relay and becomes direct
 //! diagnosis               I/O    what `diagnose` says in it
+//! explained               I/O    what a call that cannot connect says in it
 //! crowd                   several attempts at a time
 //! ```
 #![allow(dead_code, unused_imports, reason = "the tests and the benchmark each use a part of it")]
@@ -29,7 +31,9 @@
 pub(crate) mod attempt;
 pub(crate) mod crowd;
 pub(crate) mod diagnosis;
+pub(crate) mod explained;
 pub(crate) mod gateway;
+pub(crate) mod improve;
 pub(crate) mod kind;
 pub(crate) mod model;
 pub(crate) mod packet;

@@ -4,6 +4,7 @@
 use super::channel::Talk;
 use super::event::{CallEvent, CallState, EndReason, StateEvent};
 use crate::error::{Exit, Failure};
+use crate::nat::explain::Explanation;
 use std::time::Duration;
 
 /// The ways a call ends.
@@ -161,14 +162,42 @@ impl Ending {
 
     /// The last event of the call.
     pub fn event(&self) -> CallEvent {
-        let (message, help) = self.words();
+        self.explained(None)
+    }
+
+    /// The same, of an attempt that can be explained: the likely cause, and one next command.
+    pub fn explained(&self, explanation: Option<&Explanation>) -> CallEvent {
+        let explanation = explanation.filter(|_| self.is_explicable());
+        let (mut message, mut help) = self.words();
+        if let (Some(begin), Some(verdict)) =
+            (self.beginning(), explanation.and_then(|one| one.verdict.as_ref()))
+        {
+            message = format!("{begin} {}", verdict.cause);
+            verdict.advice.clone_into(&mut help);
+        }
         CallEvent::State(StateEvent {
             state: CallState::Ended,
             name: None,
             reason: Some(self.reason()),
             message: Some(message),
             help: (!help.is_empty()).then_some(help),
+            explanation: explanation.cloned().map(Box::new),
         })
+    }
+
+    /// No call came about, though something was tried.
+    fn is_explicable(&self) -> bool {
+        matches!(self, Self::HungUp { connected: false }) || self.beginning().is_some()
+    }
+
+    /// What happened, before the cause.
+    fn beginning(&self) -> Option<&'static str> {
+        match self {
+            Self::NobodyAnswered => Some("Nobody answered in time, and the code is dead now."),
+            Self::NoPath { .. } => Some("No path to your friend was found."),
+            Self::LostEarly => Some("The path to your friend was lost before the call began."),
+            _ => None,
+        }
     }
 }
 

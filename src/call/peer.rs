@@ -21,6 +21,7 @@
 //! What it does not do: bind sockets, speak to servers (the transport does), decide who may call (the code
 //! and the session do), code media. It does not reconnect: a path that is lost is told, and that is all.
 
+mod bulk;
 mod checks;
 mod classic;
 mod counters;
@@ -55,6 +56,8 @@ pub use types::{IceCredentials, PeerConfig, PeerError, PeerEvent, PeerSample};
 use crate::call::event::PathKind;
 use crate::call::identity;
 use crate::media::frame::{EncodedFrame, MediaPacket};
+use bulk::Bulk;
+use bytes::Bytes;
 use events::{Handler, Note, Notes, OpenChannel, Pump};
 use media::Media;
 use negotiation::Negotiator;
@@ -87,6 +90,8 @@ pub struct PeerStreams {
     pub audio: mpsc::Receiver<MediaPacket>,
     /// Pictures as they come, every packet once.
     pub video: mpsc::Receiver<MediaPacket>,
+    /// The files' channel, message by message. Who lets it fill loses the rest of the file.
+    pub files: mpsc::Receiver<Bytes>,
 }
 
 impl PeerStreams {
@@ -108,6 +113,7 @@ pub struct Peer {
     notes: Notes,
     channel: OpenChannel,
     nudge: Nudge,
+    bulk: Bulk,
     media: Arc<Media>,
     negotiator: Negotiator,
     outbox: Outbox,
@@ -148,8 +154,9 @@ impl Peer {
         tasks.spawn(async move { hurried.hurry().await });
         tasks.spawn(outlets.run(Arc::clone(&media), config.sent.clone()));
         let nudge = Nudge::default();
-        let peer = Self { connection, wire, notes, channel, nudge, media, negotiator, outbox, tasks };
-        Ok((peer, PeerStreams { events, audio: inlets.audio, video: inlets.video }))
+        let (bulk, files) = Bulk::new();
+        let peer = Self { connection, wire, notes, channel, nudge, bulk, media, negotiator, outbox, tasks };
+        Ok((peer, PeerStreams { events, audio: inlets.audio, video: inlets.video, files }))
     }
 
     /// Stage 1 of a code, as the one who made it: controlling, DTLS server, and patient. Who rings with the
@@ -222,6 +229,20 @@ impl Peer {
         channel.send(message.into()).await?;
         self.nudge.said();
         Ok(())
+    }
+
+    /// Sends one message of the files' channel. It waits for nothing but the stack: how much may be on its way is
+    /// the caller's to know (`share/pace.rs`).
+    ///
+    /// # Errors
+    /// `Closed` without such a channel: a description that came by hand has none.
+    pub async fn send_file(&self, message: &[u8]) -> Result<(), PeerError> {
+        self.bulk.send(message).await
+    }
+
+    /// Sends what says nothing, so that what was lost before it is noticed and sent again.
+    pub async fn nudge(&self) {
+        Nudge::now(&self.channel).await;
     }
 
     /// An offer of sound and picture both ways, for the data channel. It and its answer carry no candidates.
@@ -340,6 +361,9 @@ impl Peer {
         self.notes.put(Note::Channel(channel));
         // Only p2pcall's other end knows what to make of it.
         self.tasks.spawn(self.nudge.clone().run(self.channel.clone()));
+        let init = RTCDataChannelInit { negotiated: Some(1), ..RTCDataChannelInit::default() };
+        let channel = self.connection.create_data_channel(bulk::LABEL, Some(init)).await?;
+        self.tasks.spawn(self.bulk.clone().run(channel));
         Ok(())
     }
 }

@@ -37,6 +37,7 @@ pub const OVERHEAD: u32 = 66;
 /// Feedback comes ten times a second: after so long without an answer what is sent may all be lost. Receiver reports
 /// come as seldom as every five seconds (RFC 3550 §6.2).
 const SILENCE: Duration = Duration::from_millis(600);
+const FIRST_SILENCE: Duration = Duration::from_secs(1);
 const SILENCE_OF_REPORTS: Duration = Duration::from_secs(6);
 /// How often the target falls while nothing is heard.
 const SILENT_STEP: Duration = Duration::from_millis(300);
@@ -76,7 +77,7 @@ impl Controller {
             arrivals: Arrivals::default(),
             steer: Steer::new(LEAST.min(most), START.min(most), most),
             unanswered: None,
-            patience: SILENCE * 3,
+            patience: FIRST_SILENCE,
             fell: Duration::ZERO,
             round_trip: Duration::from_millis(100),
             base_round_trip: Duration::MAX,
@@ -92,7 +93,7 @@ impl Controller {
     /// Packets take another path, of which nothing is known but that it has to carry the call.
     pub fn new_path(&mut self) {
         (self.queue, self.arrivals) = (Queue::default(), Arrivals::default());
-        (self.unanswered, self.patience) = (None, SILENCE * 3);
+        (self.unanswered, self.patience) = (None, FIRST_SILENCE);
         (self.base_round_trip, self.queueing) = (Duration::MAX, Duration::ZERO);
         self.steer.start_again(START);
     }

@@ -64,9 +64,25 @@ pub fn predict(meeting: &Meeting) -> Prediction {
             false,
             format!("IPv6 works at both ends, though over IPv4 {}", lower(&direct.why)),
         ),
-        Likelihood::No => relayed(meeting, direct.sure, &direct.why),
+        Likelihood::No => {
+            let mut relayed = relayed(meeting, direct.sure, &direct.why);
+            if direct.guessable && relayed.path == Path::Relay {
+                relayed.why.push_str(" It may become direct soon after: ports are guessed.");
+            }
+            relayed
+        }
         Likelihood::Unknown => unknown(meeting, &direct.why),
     }
+}
+
+/// Why the two networks leave no direct path, as far as that is known.
+pub fn obstacle(meeting: &Meeting) -> Option<String> {
+    let near = meeting.same_lan || meeting.same_address == Some(true);
+    if near || over_ipv6(meeting) {
+        return neighbours(meeting).filter(|near| near.path != Path::Direct).map(|near| near.why);
+    }
+    let direct = direct(meeting.ours, meeting.theirs);
+    (direct.verdict == Likelihood::No).then_some(direct.why)
 }
 
 /// Two ends so near that no NAT lies between them, or the same one around both.
@@ -116,6 +132,8 @@ struct Direct {
     verdict: Likelihood,
     sure: bool,
     why: String,
+    /// In the background of a relayed call the hard NAT's ports can be guessed.
+    guessable: bool,
 }
 
 fn direct(ours: NetworkSummary, theirs: NetworkSummary) -> Direct {
@@ -130,11 +148,11 @@ fn direct(ours: NetworkSummary, theirs: NetworkSummary) -> Direct {
             // another port then. An end that lets in more than it wrote to heals that.
             let sure = [ours, theirs].into_iter().any(lets_in);
             let why = "Both networks show every friend the same address.";
-            Direct { verdict: Likelihood::Yes, sure, why: why.to_owned() }
+            Direct { verdict: Likelihood::Yes, sure, why: why.to_owned(), guessable: false }
         }
         (Some(true), Some(true)) => {
             let why = "Both networks show every friend another port (symmetric NAT).";
-            Direct { verdict: Likelihood::No, sure: true, why: why.to_owned() }
+            Direct { verdict: Likelihood::No, sure: true, why: why.to_owned(), guessable: false }
         }
         (Some(true), Some(false)) => one_hard("this", "the friend's", theirs),
         (Some(false), Some(true)) => one_hard("the friend's", "this", ours),
@@ -147,7 +165,7 @@ fn direct(ours: NetworkSummary, theirs: NetworkSummary) -> Direct {
                 _ => "the friend's network deals out ports",
             };
             let why = format!("Nobody has measured how {whose}.");
-            Direct { verdict: Likelihood::Unknown, sure: false, why }
+            Direct { verdict: Likelihood::Unknown, sure: false, why, guessable: false }
         }
     }
 }
@@ -157,7 +175,7 @@ fn hard_and_unknown(hard: &str, other: &str) -> Direct {
     let why = format!(
         "{hard} network shows every friend another port (symmetric NAT), and {other} one was not measured."
     );
-    Direct { verdict: Likelihood::No, sure: false, why }
+    Direct { verdict: Likelihood::No, sure: false, why, guessable: false }
 }
 
 /// Exactly one end is hard: the other one's filter decides.
@@ -176,7 +194,7 @@ fn one_hard(hard: &str, other: &str, easy: NetworkSummary) -> Direct {
             format!("{begin}, and {other} one, as most do, probably lets in only exact answers."),
         ),
     };
-    Direct { verdict, sure, why }
+    Direct { verdict, sure, why, guessable: verdict == Likelihood::No }
 }
 
 /// Whether packets from another port of an address that was written to come in.

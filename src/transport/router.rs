@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use super::tally::Tally;
 use agents::{Agent, Offer, Owner, Ring};
 use paths::Paths;
 
@@ -105,6 +106,7 @@ pub struct Router {
     agents: HashMap<AgentId, Agent>,
     by_ufrag: HashMap<String, Owner>,
     paths: Paths,
+    pub(super) tally: Tally,
     dropped: Dropped,
 }
 
@@ -205,6 +207,7 @@ impl Router {
                     && message.class() == Class::Request
                 {
                     self.paths.asked(agent, message.id());
+                    self.tally.sent(link, to);
                 }
             }
             _ => self.paths.sent_data(agent, link, to),
@@ -253,10 +256,16 @@ impl Router {
         match (message.class(), message.method()) {
             (Class::Request, Method::BINDING) => self.request(now, link, from, message),
             (Class::Indication, _) => self.by_path(link, from),
-            (Class::Success, _) => self.paths.asker(message.id()).map_or(Verdict::Drop, Verdict::Deliver),
+            (Class::Success, _) => self.answered(link, from, message),
             (Class::Error, _) => self.error_response(message),
             (Class::Request, _) => Verdict::Drop,
         }
+    }
+
+    fn answered(&mut self, link: LinkId, from: SocketAddr, message: &Message<'_>) -> Verdict {
+        let Some(agent) = self.paths.asker(message.id()) else { return Verdict::Drop };
+        self.tally.answered(link, from);
+        Verdict::Deliver(agent)
     }
 
     fn error_response(&self, message: &Message<'_>) -> Verdict {
@@ -284,6 +293,7 @@ impl Router {
             self.dropped.wrong_integrity += 1;
             return Verdict::Drop;
         }
+        self.tally.heard(link, from);
         match owner {
             Owner::Agent(id) => self.deliver(id, link, from),
             Owner::Offer(id) => self.rung(now, id, (link, from), remote, message),

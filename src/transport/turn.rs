@@ -321,6 +321,7 @@ impl TurnClient {
             Request::Permit(peer) => {
                 log::debug!("no permission for {peer}: {error}");
                 self.peers.forbidden(now, peer);
+                self.events.push_back(TurnEvent::Forbidden(peer));
             }
             Request::Bind(peer, _) => {
                 log::debug!("no channel for {peer}: {error}");

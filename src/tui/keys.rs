@@ -21,6 +21,12 @@ pub enum Action {
     Verify,
     /// Write a message.
     Chat,
+    /// Send a file.
+    File,
+    /// Take the file that the friend offers.
+    TakeFile,
+    /// Don't, or stop those on their way.
+    RefuseFile,
     /// Copy the invitation.
     CopyInvitation,
     /// Copy the code alone.
@@ -86,8 +92,11 @@ pub const TABLE: &[Binding] = &[
     bind(Action::Camera, &[Char('v')], "camera off or on", &[Call, Joining]),
     bind(Action::OwnPicture, &[Char('o')], "own picture shown or hidden", &[Call]),
     bind(Action::Chat, &[Char('t'), Code(KeyCode::Enter)], "write a message", &[Call]),
+    bind(Action::File, &[Char('s')], "send a file (or drop it on the terminal)", &[Call]),
+    bind(Action::TakeFile, &[Char('a')], "take the file your friend offers", &[Call]),
+    bind(Action::RefuseFile, &[Char('x')], "refuse it, or stop files on their way", &[Call]),
     bind(Action::Words, &[Char('w')], "safety words: is it really your friend?", &[Call, Joining]),
-    bind(Action::Diagnostics, &[Char('d')], "diagnostics: path, codecs, counters", &[Call, Joining]),
+    bind(Action::Diagnostics, &[Char('d')], "diagnostics: path, codecs, counters", &[Call, Joining, Waiting]),
     bind(Action::CopyInvitation, &[Char('c')], "copy the invitation", &[Waiting, Joining]),
     bind(Action::CopyCode, &[Char('C')], "copy the code alone", &[Waiting, Joining]),
     bind(

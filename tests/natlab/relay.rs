@@ -59,6 +59,11 @@ impl Relay {
     pub(crate) fn stun() -> Vec<String> {
         vec!["--stun".to_owned(), format!("{SERVER}:3478")]
     }
+
+    /// Both its addresses, as if they were two: then a call knows what its NAT does to ports.
+    pub(crate) fn two_stun() -> Vec<String> {
+        [Self::stun(), vec!["--stun".to_owned(), format!("{SERVER_SECOND}:3478")]].concat()
+    }
 }
 
 impl Drop for Relay {

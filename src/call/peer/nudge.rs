@@ -27,6 +27,13 @@ impl Nudge {
         self.0.notify_one();
     }
 
+    /// Somebody waits for an acknowledgement on another channel of the same association.
+    pub(super) async fn now(channel: &OpenChannel) {
+        if let Some(channel) = channel.get() {
+            let _ = channel.send(NOTHING[..].into()).await;
+        }
+    }
+
     /// Runs for as long as the peer does.
     pub(super) async fn run(self, channel: OpenChannel) {
         loop {

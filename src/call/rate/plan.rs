@@ -61,11 +61,11 @@ const SOUNDS: [Sound; 5] = [
     Sound { bitrate: 20_000, frames: 2 },
     Sound { bitrate: 16_000, frames: 3 },
 ];
-/// Below so much in all the first has no place beside a picture.
+/// Below so much in all the first has no place.
 const BEST_SOUND: u32 = 400_000;
 /// What the smallest picture needs on the wire, bit/s, beside all sounds but the last, and beside that.
 const LEAST_PICTURE: u32 = 20_000;
-const LAST_PICTURE: u32 = 12_000;
+const LAST_PICTURE: u32 = 7_000;
 
 /// From so many bit/s on, pictures of so many rows and so many a second.
 struct Rung {
@@ -110,6 +110,8 @@ enum Fit {
     Good,
     /// One can go there.
     Ample,
+    /// Twice what is needed.
+    Plenty,
 }
 
 /// Remembers what was planned.
@@ -161,7 +163,10 @@ impl Ladder {
             self.better_since = None;
             return at;
         };
-        if now.saturating_sub(*self.better_since.get_or_insert(now)) < self.patience.unwrap_or(PATIENCE) {
+        let patience = self.patience.unwrap_or(PATIENCE);
+        // What failed before may have failed for want of little; with plenty it is tried sooner.
+        let patience = if fit(better) == Fit::Plenty { (patience / 4).max(PATIENCE) } else { patience };
+        if now.saturating_sub(*self.better_since.get_or_insert(now)) < patience {
             return at;
         }
         self.better_since = None;
@@ -185,6 +190,7 @@ fn of_sound(have: u32, alone: u32, need: u32) -> Fit {
 fn of_picture(have: u32, need: u64) -> Fit {
     let have = u64::from(have);
     match have {
+        _ if have >= need * 2 => Fit::Plenty,
         _ if have * UP.1 >= need * UP.0 => Fit::Ample,
         _ if have * KEEP.1 >= need * KEEP.0 => Fit::Good,
         _ if have * 2 >= need => Fit::Tight,
@@ -207,8 +213,8 @@ impl Planner {
         let place = self.sound.take(now, SOUNDS.len(), |place| {
             let Some(sound) = SOUNDS.get(place) else { return Fit::Hopeless };
             let picture = match place {
-                _ if !with_picture => 0,
                 0 => BEST_SOUND - sound.wire(),
+                _ if !with_picture => 0,
                 _ => LEAST_PICTURE,
             };
             of_sound(target, sound.wire(), sound.wire() + picture)

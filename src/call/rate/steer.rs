@@ -12,6 +12,8 @@ const LOW: Duration = Duration::from_millis(30);
 /// A queue of so much would take the target to nothing: it falls in proportion, so that any queue drains within
 /// half a second.
 const DRAIN: f64 = 0.5;
+/// A queue that is smaller than this part of what it was is draining.
+const SHRUNK: f64 = 0.8;
 /// Of what arrived when the path was full, so much is aimed at after the queue has drained.
 const RESUME: f64 = 0.92;
 /// So many cuts, each given its time, must drain any queue of our own; what still stands is others'.
@@ -23,7 +25,7 @@ const FAR: (f64, f64) = (0.6, 8_000.0);
 const NEAR: (f64, f64) = (0.08, 3_000.0);
 /// Beyond what arrives, the target is a guess: so far it may go, and so much further.
 const BEYOND: f64 = 1.5;
-const BEYOND_BY: f64 = 12_000.0;
+const BEYOND_BY: f64 = 10_000.0;
 /// What the path carried last is not exceeded while less than this part of the target is used; it is remembered for
 /// so long.
 const USED: f64 = 0.8;
@@ -66,6 +68,8 @@ pub(super) struct Steer {
     cuts: u32,
     before: f64,
     last_cut: Option<Duration>,
+    /// The queue at the last cut.
+    found: Duration,
     last_step: Option<Duration>,
     /// The path's own loss.
     usual_loss: f64,
@@ -82,6 +86,7 @@ impl Steer {
             cuts: 0,
             before: 0.0,
             last_cut: None,
+            found: Duration::ZERO,
             last_step: None,
             usual_loss: 0.0,
         }
@@ -107,7 +112,7 @@ impl Steer {
     pub(super) fn fall(&mut self) {
         self.carried = None;
         self.cuts = 0;
-        self.set(self.rate * 0.7);
+        self.set(self.rate * 0.6);
     }
 
     /// `true` when it was cut: what was counted before is answered.
@@ -124,7 +129,7 @@ impl Steer {
     fn alone(&mut self, now: Duration, signal: &Signal, passed: f64, excess: f64) -> bool {
         let packet = Duration::from_secs_f64(PACKET / self.rate.max(self.least));
         if signal.queueing > HIGH + packet {
-            return self.seen(now, signal) && self.drain(now, signal);
+            return self.seen(now, signal) && !self.drains(now, signal) && self.drain(now, signal);
         }
         let low = signal.queueing < LOW + packet;
         if low && self.cuts > 0 {
@@ -161,7 +166,7 @@ impl Steer {
         }
         let keep = (1.0 - signal.queueing.as_secs_f64() / DRAIN).clamp(0.5, 0.9);
         self.set(self.rate.min(delivered) * keep);
-        self.last_cut = Some(now);
+        (self.last_cut, self.found) = (Some(now), signal.queueing);
         true
     }
 
@@ -190,6 +195,14 @@ impl Steer {
             self.set(self.rate + (self.rate * NEAR.0).max(NEAR.1) * passed);
         }
         false
+    }
+
+    /// Whether the last cut is doing what it should: that takes its time.
+    fn drains(&self, now: Duration, signal: &Signal) -> bool {
+        let patience = signal.base + EFFECT + Duration::from_secs_f64(DRAIN);
+        self.cuts > 0
+            && signal.queueing < self.found.mul_f64(SHRUNK)
+            && self.last_cut.is_some_and(|cut| now.saturating_sub(cut) < patience)
     }
 
     /// Whether what the last cut does can be seen by now.

@@ -1,6 +1,7 @@
 //! I/O: everything after an authenticated friend was met: greeting, consent, media, hang-up.
 
-use super::again::Again;
+use super::again::{Again, Came};
+use super::files::Files;
 use super::handshake::Bond;
 use super::media::Running;
 use super::{Session, sleep_until, step};
@@ -48,6 +49,7 @@ pub(super) struct Conversation {
     pub(super) media: Option<Running>,
     /// How the friend is met again; not one whose description came by hand.
     pub(super) again: Again,
+    pub(super) files: Files,
     meter: Meter,
     /// When media could first flow.
     connected: Option<Duration>,
@@ -67,6 +69,7 @@ impl Session {
             link: joined,
             media: None,
             again: Again::default(),
+            files: Files::new(self.config.save_to.clone()),
             meter: Meter::default(),
             connected: None,
             told_first: (false, false),
@@ -88,6 +91,9 @@ impl Session {
         let mut second = tokio::time::interval(STATS_INTERVAL);
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         while ending.is_none() {
+            if !life.is_connected() {
+                life.explain(self.explanation());
+            }
             let effects = talk.next(&mut self, &mut life, &mut second).await;
             ending = talk.carry_out(&mut self, &mut life, effects).await;
         }
@@ -106,13 +112,15 @@ impl Conversation {
         life: &mut Call,
         second: &mut tokio::time::Interval,
     ) -> Vec<Effect> {
+        let improve = self.again.due();
         tokio::select! {
             event = self.link.streams.events.recv(), if !self.again.dead => {
                 self.peer_event(session, life, event.unwrap_or(PeerEvent::Failed)).await
             }
-            joined = Again::next(&mut self.again, &session.transport) => {
-                self.move_over(session, life, joined).await
-            }
+            came = Again::next(&mut self.again, &session.transport) => match came {
+                Came::Joined(joined) => self.move_over(session, life, *joined).await,
+                Came::Late(bytes) => self.late(session, life, &bytes).await,
+            },
             command = session.line.commands.recv() => match command {
                 Some(Command::Stats) => {
                     self.stats(session).await;
@@ -125,6 +133,14 @@ impl Conversation {
                 self.media_event(session, event).await;
                 Vec::new()
             }
+            Some(bytes) = self.link.streams.files.recv() => {
+                self.file_message(session, &bytes).await;
+                Vec::new()
+            }
+            Some(news) = self.files.next() => {
+                self.file_news(session, news).await;
+                Vec::new()
+            }
             Some(event) = session.transport_events.recv() => {
                 self.transport_event(session, life, event).await
             }
@@ -132,8 +148,11 @@ impl Conversation {
                 // The first one comes a whole second after connecting.
                 if self.connected.is_some_and(|connected| session.now() >= connected + STATS_INTERVAL) {
                     self.stats(session).await;
-                    self.improve(session, life).await;
                 }
+                Vec::new()
+            }
+            () = sleep_until(session.line.started, improve) => {
+                self.improve(session, life).await;
                 Vec::new()
             }
             () = sleep_until(session.line.started, life.poll_timeout()) => step(life, &session.line, Input::Tick),
@@ -168,7 +187,12 @@ impl Conversation {
         }
     }
 
-    async fn message(&mut self, session: &mut Session, life: &mut Call, bytes: &[u8]) -> Vec<Effect> {
+    pub(super) async fn message(
+        &mut self,
+        session: &mut Session,
+        life: &mut Call,
+        bytes: &[u8],
+    ) -> Vec<Effect> {
         match Message::decode(bytes) {
             Ok(Message::Talk(Talk::Seen { address })) => {
                 session.path.seen_by_them = Some(address);
@@ -177,6 +201,10 @@ impl Conversation {
             }
             Ok(Message::Talk(Talk::Approach { ufrag, candidates })) => {
                 self.approached(ufrag, &candidates);
+                Vec::new()
+            }
+            Ok(Message::Talk(Talk::Punch { ufrag, hard, address })) => {
+                self.proposed(session, ufrag, hard, address);
                 Vec::new()
             }
             Ok(Message::Talk(talk)) => {
@@ -222,6 +250,9 @@ impl Conversation {
                     self.video_on = on;
                     self.media.iter().for_each(|media| media.media().set_video(on));
                 }
+                Effect::SendFile(path) => self.send_file(session, &path).await,
+                Effect::DecideFile(yes) => self.decide_file(session, yes).await,
+                Effect::FileHeard(talk) => self.heard_of_file(session, talk).await,
                 Effect::Seek => self.seek(session),
                 Effect::Resume => self.resume(session).await,
                 Effect::Finish(ending) => return Some(ending),
@@ -330,6 +361,8 @@ impl Conversation {
             return;
         }
         self.relayed = event.kind == PathKind::Relay;
+        let improvable = self.relayed && self.connected.is_some() && !session.config.network.relay_only;
+        self.again.plan(session.now(), improvable);
         self.told_path = Some(event.clone());
         session.emit(CallEvent::Path(event)).await;
     }

@@ -20,7 +20,8 @@ use super::credentials;
 use super::handshake::{Terms, Unmet, meet_again};
 use crate::call::Role;
 use crate::code::keys::IceCredentials;
-use crate::transport::{Agent, AgentId, Credentials, OfferId, Transport, TransportEvent};
+use crate::nat::glance::Shown;
+use crate::transport::{Agent, AgentId, Agreed, Credentials, OfferId, Punching, Transport, TransportEvent};
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -62,6 +63,12 @@ pub(super) struct Meeting {
     /// The friend's ring past the relay: what it calls itself, where it comes from, and how often more to open the
     /// NATs.
     approach: Option<(String, Vec<SocketAddr>, u32)>,
+    /// A hard NAT's ports are being guessed.
+    punching: Option<Punching>,
+    /// How the friend calls itself when it knocks for that.
+    puncher: Option<String>,
+    /// Where that has reached the friend.
+    reached: Option<SocketAddr>,
     /// Ports or places are others than those of the last attempt.
     news: bool,
     ticks: tokio::time::Interval,
@@ -88,6 +95,9 @@ impl Meeting {
             knocked_from: Vec::new(),
             looking: false,
             approach: None,
+            punching: None,
+            puncher: None,
+            reached: None,
             news: false,
             ticks,
         }
@@ -121,6 +131,12 @@ impl Meeting {
         if *offer != self.served {
             return false;
         }
+        if self.puncher.as_ref() == Some(remote) {
+            // The knock's agent has done its work.
+            drop(transport.attach(*agent));
+            self.punching.iter().for_each(|punching| punching.heard(*from));
+            return true;
+        }
         match self.terms.role {
             Role::Offerer => self.rung(transport, *agent, *from, remote),
             Role::Answerer => self.knocked(transport, *agent, *from),
@@ -136,12 +152,14 @@ impl Meeting {
                     Ok(Ok(joined)) => {
                         self.attempts.iter().for_each(|attempt| attempt.task.abort());
                         self.attempts.clear();
+                        self.punching = None;
                         return joined;
                     }
                     Ok(Err(error)) => log::info!("not met again yet: {error}"),
                     Err(error) if error.is_cancelled() => {}
                     Err(error) => log::error!("meeting again broke: {error}"),
                 },
+                Some(from) = Punching::hit(&mut self.punching) => self.reached(transport, from),
                 _ = self.ticks.tick() => self.tick(transport),
             }
         }
@@ -188,7 +206,7 @@ impl Meeting {
     fn rung(&mut self, transport: &Transport, ring: AgentId, from: SocketAddr, remote: &str) {
         let Some(agent) = transport.attach(ring) else { return };
         let approach = self.approach.as_mut().filter(|(ufrag, ..)| ufrag == remote);
-        let direct = approach.is_some();
+        let direct = approach.is_some() || self.reached == Some(from);
         // Rung by our doorbell it tells how the friend's NAT looks from outside.
         if let Some((_, places, _)) = approach
             && !places.contains(&from)
@@ -218,6 +236,9 @@ impl Meeting {
     /// says how the ring calls itself. Only the answerer does, and only while nothing else is tried.
     pub(super) fn ring_directly(&mut self, transport: &Transport, places: Vec<SocketAddr>) -> Option<String> {
         self.attempts.retain(|attempt| !attempt.task.is_finished());
+        if std::mem::take(&mut self.news) {
+            self.abandon();
+        }
         if self.terms.role == Role::Offerer || self.looking || !self.attempts.is_empty() || places.is_empty()
         {
             return None;
@@ -231,6 +252,40 @@ impl Meeting {
     pub(super) fn approached(&mut self, ufrag: String, places: Vec<SocketAddr>) {
         self.approach = Some((ufrag, places, OPENINGS));
         self.ticks.reset_immediately();
+    }
+
+    /// Both ends have said how NATs show them, and it is worth guessing: this one calls itself `name` for it.
+    pub(super) fn punch(
+        &mut self,
+        transport: &Transport,
+        (name, own): (String, Shown),
+        (friends_name, friend): (String, SocketAddr),
+    ) {
+        let keys = &self.terms.keys;
+        let (local, remote) = match self.terms.role {
+            Role::Offerer => (&keys.offer_ice, &keys.answer_ice),
+            Role::Answerer => (&keys.answer_ice, &keys.offer_ice),
+        };
+        self.puncher = Some(friends_name.clone());
+        self.reached = None;
+        self.punching = Some(transport.punch(Agreed {
+            hard: own.hard,
+            base: own.base,
+            friend,
+            local: credentials(local),
+            friends_name,
+            remote: credentials(remote),
+            name,
+        }));
+    }
+
+    /// There is a hole in the hard NAT: rings through it.
+    fn reached(&mut self, transport: &Transport, from: SocketAddr) {
+        self.reached = Some(from);
+        if self.terms.role == Role::Answerer && !self.looking {
+            let (ufrag, agent) = self.agent(transport);
+            self.begin(ufrag, agent, vec![from], true);
+        }
     }
 
     /// An agent of its own name, so that it and the one in use are told apart.

@@ -80,6 +80,28 @@ fn who_reaches_whom() {
 }
 
 #[test]
+fn only_where_exactly_one_end_is_hard_a_relayed_call_may_become_direct() {
+    let said = |ours, theirs| predict(&meeting(with_relay(kind(ours)), with_relay(kind(theirs)))).why;
+    for (one, other, guessed) in [
+        ("symmetric", "port-restricted", true),
+        ("firewalled", "symmetric-addr", true),
+        ("dependent", "unfiltered?", true),
+        ("symmetric", "symmetric", false),
+        ("symmetric", "blocked", false),
+        ("symmetric", "full-cone", false),
+    ] {
+        for (ours, theirs) in [(one, other), (other, one)] {
+            assert_eq!(said(ours, theirs).contains("ports are guessed"), guessed, "{ours} and {theirs}");
+        }
+    }
+    let none = predict(&meeting(
+        NetworkSummary { relay: RelayWorks::None, ..kind("symmetric") },
+        NetworkSummary { relay: RelayWorks::None, ..kind("port-restricted") },
+    ));
+    assert!(none.path == Path::None && !none.why.contains("guessed"), "{none:?}");
+}
+
+#[test]
 fn what_nobody_measured_is_never_sure() {
     for (other, path) in [
         ("public", Path::Direct),
