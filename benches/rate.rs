@@ -24,6 +24,12 @@ mod laboratory {
 use laboratory::{natlab, support};
 
 #[cfg(target_os = "linux")]
+#[path = "rate"]
+mod rate {
+    pub(crate) mod upload;
+}
+
+#[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
     linux::main()
 }
@@ -35,7 +41,8 @@ fn main() {}
 mod linux {
     use super::natlab::gateway::{Done, Weather};
     use super::natlab::kind::{Kind, Side};
-    use super::natlab::world::{Who, World};
+    use super::natlab::world::{SERVER, Who, World};
+    use super::rate::upload::Upload;
     use super::support::film;
     use super::support::process::Process;
     use clap::Parser;
@@ -55,6 +62,9 @@ mod linux {
         /// The part of all packets that is lost, 0 to 1
         #[arg(long, default_value_t = 0.0)]
         loss: f64,
+        /// A TCP connection beside it takes all it can get
+        #[arg(long)]
+        tcp: bool,
         /// Prints each second
         #[arg(long)]
         each: bool,
@@ -75,6 +85,8 @@ mod linux {
         /// What the friend had heard or not by then.
         friend: Value,
         own: Value,
+        /// Bytes of the TCP connection.
+        tcp: u64,
     }
 
     pub(super) fn main() -> ExitCode {
@@ -107,6 +119,9 @@ mod linux {
         let own = ["answer", &code, "--video", &film, "--size", "1280x720", "--bitrate", "4000"];
         let mut own = start("alice", &own);
         own.wait_for_state("connected", PATIENCE);
+        let [alice, server] = ["alice", "server"].map(|machine| world.lab.namespace(machine));
+        let upload = options.tcp.then(|| Upload::start(&alice, &server, SERVER));
+        let uploaded = || upload.as_ref().map_or(0, Upload::bytes);
         let mut parts = Vec::new();
         for kbps in &options.rates {
             world.set_weather(Who::Alice, narrow(*kbps));
@@ -117,12 +132,13 @@ mod linux {
                     (began + Duration::from_secs(second)).saturating_duration_since(Instant::now()),
                 );
                 let line = world.went_up(Who::Alice);
-                Second { line, friend: last_stats(&mut friend), own: last_stats(&mut own) }
+                Second { line, friend: last_stats(&mut friend), own: last_stats(&mut own), tcp: uploaded() }
             });
             parts.push((*kbps, part.collect::<Vec<_>>()));
         }
         own.type_line("/hangup");
         assert_eq!((own.exit(PATIENCE), friend.exit(PATIENCE)), (0, 0));
+        drop(upload);
         if options.each {
             parts.iter().for_each(|(kbps, part)| each(*kbps, part));
         }
@@ -183,6 +199,16 @@ mod linux {
             );
             before = (concealed(last), freezes(last));
             met &= used >= 0.8 && standing <= Duration::from_millis(150) && at_step <= 500;
+        }
+        for (kbps, part) in parts.iter().filter(|(_, part)| part[part.len() - 1].tcp > 0) {
+            let seconds = (part.len() - 15) as f64;
+            let theirs = (part[part.len() - 1].tcp - part[14].tcp) as f64 * 8.0 / seconds / 1_000.0;
+            let rate = |second: &Second, kind: &str| second.own["sent"][kind].as_f64().unwrap_or(0.0);
+            let ours = part[15..].iter().map(|s| rate(s, "audio_kbps") + rate(s, "video_kbps")).sum::<f64>();
+            println!(
+                "\n{kbps} kbit/s: {:.0} kbit/s of the call, {theirs:.0} of the TCP connection",
+                ours / seconds
+            );
         }
         println!("\nTargets: 80 % used, 150 ms, 500 ms: {}", if met { "met" } else { "MISSED" });
         met

@@ -85,11 +85,6 @@ impl Controller {
         }
     }
 
-    /// Another limit from now on.
-    pub fn set_most(&mut self, most: u32) {
-        self.steer.set_most(LEAST.min(most), most);
-    }
-
     /// Packets take another path, of which nothing is known but that it has to carry the call.
     pub fn new_path(&mut self) {
         (self.queue, self.arrivals) = (Queue::default(), Arrivals::default());

@@ -7,6 +7,11 @@ use std::time::Duration;
 const NARROW: (f64, f64) = (100_000.0, 1.25);
 const WIDE: (f64, f64) = (500_000.0, 2.5);
 
+/// Only so much of a picture leaves faster, s: a key frame would fill the narrow place's queue.
+const QUICK: f64 = 0.04;
+/// bit/s.
+const SLOWEST: u32 = 8_000;
+
 /// The pace of one end's pictures.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Pace {
@@ -17,7 +22,10 @@ impl Pace {
     /// Takes a picture of so many bytes on the wire, aimed at `rate` bit/s: when it begins to leave and when it is out.
     pub fn put(&mut self, now: Duration, bytes: usize, rate: u32) -> (Duration, Duration) {
         let begin = self.clear.max(now);
-        self.clear = begin + Duration::from_secs_f64(bytes as f64 * 8.0 / speed(rate));
+        let bits = bytes as f64 * 8.0;
+        let quick = bits.min(speed(rate) * QUICK);
+        let rest = (bits - quick) / (f64::from(rate.max(SLOWEST)) * NARROW.1);
+        self.clear = begin + Duration::from_secs_f64(quick / speed(rate) + rest);
         (begin, self.clear)
     }
 
@@ -57,7 +65,7 @@ impl Repairs {
 }
 
 fn speed(rate: u32) -> f64 {
-    let rate = f64::from(rate.max(8_000));
+    let rate = f64::from(rate.max(SLOWEST));
     let part = ((rate - NARROW.0) / (WIDE.0 - NARROW.0)).clamp(0.0, 1.0);
     rate * (NARROW.1 + part * (WIDE.1 - NARROW.1))
 }
@@ -79,6 +87,8 @@ mod tests {
         assert_eq!(pace.clear(), ms(200));
         // A wide path takes it faster.
         assert_eq!(pace.put(ms(500), 1_000, 800_000), (ms(500), ms(504)));
+        // But not a key frame as a whole: 10,000 bytes in 40 ms, as many more in 80.
+        assert_eq!(pace.put(ms(600), 20_000, 800_000), (ms(600), ms(720)));
     }
 
     #[test]

@@ -204,7 +204,6 @@ impl Planner {
         let sound = self.sound(now, target, wishes);
         let left = target.saturating_sub(sound.wire());
         let picture = wishes.picture.and_then(|wish| self.picture(now, left, wishes.most, wish));
-        // Without a picture its share is sound's, if that helps.
         Plan { sound, picture }
     }
 

@@ -1,5 +1,5 @@
-//! The target itself: falls at a queue to what the path carries and below, until the queue is gone; grows by half a
-//! second's worth where nothing is known, and gently near what the path carried last.
+//! The target itself: falls at a queue to what the path carries and below, until the queue is gone; grows fast where
+//! nothing is known, and gently near what the path carried last.
 
 use std::time::Duration;
 
@@ -92,11 +92,6 @@ impl Steer {
         }
     }
 
-    pub(super) fn set_most(&mut self, least: u32, most: u32) {
-        (self.least, self.most) = (least.into(), most.into());
-        self.rate = self.rate.clamp(self.least, self.most);
-    }
-
     pub(super) fn target(&self) -> u32 {
         self.rate as u32
     }
@@ -157,6 +152,7 @@ impl Steer {
             self.cuts = 0;
             self.set(self.rate.max(self.before * 0.6));
             self.mode = Mode::Crowded { since: now, calm: None };
+            self.carried = None;
             return true;
         }
         let delivered = signal.delivered.unwrap_or(self.rate);
@@ -192,7 +188,7 @@ impl Steer {
                 return true;
             }
         } else {
-            self.set(self.rate + (self.rate * NEAR.0).max(NEAR.1) * passed);
+            self.grow_by(signal, NEAR, passed);
         }
         false
     }
@@ -222,7 +218,10 @@ impl Steer {
             Some(carried) => self.rate > carried * 0.8,
             None => false,
         };
-        let (part, least) = if near { NEAR } else { FAR };
+        self.grow_by(signal, if near { NEAR } else { FAR }, passed);
+    }
+
+    fn grow_by(&mut self, signal: &Signal, (part, least): (f64, f64), passed: f64) {
         let growth = (self.rate * part).max(least) * passed;
         let delivered = signal.delivered.unwrap_or(self.rate);
         let mut limit = delivered * BEYOND + BEYOND_BY;
