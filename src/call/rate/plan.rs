@@ -59,8 +59,9 @@ const SOUNDS: [Sound; 5] = [
     Sound { bitrate: 32_000, frames: 1 },
     Sound { bitrate: 24_000, frames: 1 },
     Sound { bitrate: 20_000, frames: 2 },
-    Sound { bitrate: 16_000, frames: 3 },
+    LAST_SOUND,
 ];
+const LAST_SOUND: Sound = Sound { bitrate: 16_000, frames: 3 };
 /// Below so much in all the first has no place.
 const BEST_SOUND: u32 = 400_000;
 /// What the smallest picture needs on the wire, bit/s, beside all sounds but the last, and beside that.
@@ -218,7 +219,7 @@ impl Planner {
             };
             of_sound(target, sound.wire(), sound.wire() + picture)
         });
-        SOUNDS.get(place).copied().unwrap_or(SOUNDS[SOUNDS.len() - 1])
+        SOUNDS.get(place).copied().unwrap_or(LAST_SOUND)
     }
 
     fn picture(
