@@ -13,6 +13,7 @@ mod attempt;
 pub mod classic;
 mod converse;
 mod course;
+mod describe;
 mod expect;
 mod farewell;
 mod files;

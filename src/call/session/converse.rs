@@ -5,15 +5,14 @@ use super::files::Files;
 use super::handshake::Bond;
 use super::media::Running;
 use super::{Session, sleep_until, step};
-use crate::call::channel::{DescriptionKind, Message, Talk};
+use crate::call::channel::{Message, Talk};
 use crate::call::ending::Ending;
 use crate::call::event::{CallEvent, Command, PathEvent, PathKind};
 use crate::call::path::LocalEnd;
-use crate::call::peer::{Agreement, Peer, PeerError, PeerEvent, PeerStreams};
+use crate::call::peer::{Agreement, Peer, PeerEvent, PeerStreams};
 use crate::call::stats::{Meter, Sample};
 use crate::call::verify::Verification;
 use crate::call::{Call, Effect, Input};
-use crate::error::{Exit, Failure};
 use crate::media::MediaEvent;
 use crate::media::frame::MediaKind;
 use crate::transport::{Agent, Port};
@@ -282,43 +281,8 @@ impl Conversation {
         }
     }
 
-    async fn offer_media(&mut self, session: &Session, life: &mut Call) -> Vec<Effect> {
-        match self.link.peer.create_media_offer().await {
-            Ok(sdp) => vec![Effect::Send(Talk::Description { kind: DescriptionKind::Offer, sdp })],
-            Err(error) => step(life, &session.line, Input::Broke(refused(&error))),
-        }
-    }
-
-    async fn take_description(
-        &mut self,
-        session: &mut Session,
-        life: &mut Call,
-        kind: DescriptionKind,
-        sdp: &str,
-    ) -> Vec<Effect> {
-        let taken = match kind {
-            DescriptionKind::Offer => {
-                self.link.peer.accept_media_offer(sdp).await.map(|(answer, agreement)| {
-                    (Some(Talk::Description { kind: DescriptionKind::Answer, sdp: answer }), agreement)
-                })
-            }
-            DescriptionKind::Answer => {
-                self.link.peer.accept_media_answer(sdp).await.map(|agreement| (None, agreement))
-            }
-        };
-        match taken {
-            Ok((answer, agreement)) => {
-                let mut effects: Vec<_> = answer.map(Effect::Send).into_iter().collect();
-                effects.extend(self.media_ready(session, life, agreement).await);
-                effects
-            }
-            Err(PeerError::Glare) => Vec::new(),
-            Err(error) => step(life, &session.line, Input::Broke(refused(&error))),
-        }
-    }
-
     /// Descriptions are exchanged: media can flow.
-    async fn media_ready(
+    pub(super) async fn media_ready(
         &mut self,
         session: &mut Session,
         life: &mut Call,
@@ -395,13 +359,4 @@ impl Conversation {
         let stats = self.meter.take(session.now(), sample);
         session.emit(CallEvent::Stats(Box::new(stats))).await;
     }
-}
-
-fn refused(error: &PeerError) -> Failure {
-    let help = match error {
-        PeerError::Fingerprint => "Somebody tries to get in between: end this call and verify the next one.",
-        _ => "Ask which version your friend runs: `p2pcall --version`.",
-    };
-    let message = format!("Sound and picture could not be agreed on: {error}.");
-    Failure::new(Exit::Failure, "media_refused", message, help)
 }
