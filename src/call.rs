@@ -15,6 +15,7 @@ pub mod event;
 pub mod identity;
 pub mod path;
 pub mod peer;
+pub mod rate;
 pub mod session;
 pub mod silence;
 pub mod stats;

@@ -174,6 +174,7 @@ fn stats() -> CallEvent {
             frames_decoded: 8_120,
             freezes: 1,
             freeze_ms: 620,
+            frozen: false,
         },
         audio: AudioStats {
             level_in_dbfs: Some(-31.0),

@@ -319,6 +319,8 @@ pub struct VideoStats {
     pub freezes: u32,
     /// And for how long in all.
     pub freeze_ms: u64,
+    /// Whether it stands still so long at this moment.
+    pub frozen: bool,
 }
 
 /// Sound.

@@ -28,10 +28,12 @@ mod counters;
 mod events;
 mod gate;
 mod interceptors;
+mod ledger;
 mod media;
 mod nacks;
 mod negotiation;
 mod nudge;
+mod numbers;
 mod outbox;
 mod packets;
 mod reception;
@@ -43,6 +45,8 @@ mod types;
 
 pub use checks::RELAY_HOLD;
 pub use counters::{Count, KindSample};
+pub use ledger::{News, Summary};
+pub use media::Sending;
 pub use negotiation::Agreement;
 pub use sdp::Candidate;
 pub use sent::SentStreams;
@@ -273,6 +277,24 @@ impl Peer {
     /// to the next key frame, which is asked for), anything of a codec that was not agreed on.
     pub fn send_frame(&self, frame: EncodedFrame) -> bool {
         self.outbox.put(frame)
+    }
+
+    /// When every picture that was taken will have left, on the call's clock: before that there is no use in another.
+    pub fn clear(&self) -> Duration {
+        self.media.clear()
+    }
+
+    /// How frames are sent from now on.
+    pub fn send_as(&self, sending: Sending) {
+        self.media.send_as(sending);
+    }
+
+    /// What became of what was sent, since this was last asked: several times a second, for the rate.
+    pub fn news(&self) -> News {
+        let now = self.media.at(self.media.now());
+        let mut news = self.media.ledger().news(now);
+        news.round_trip = self.wire.round_trip();
+        news
     }
 
     /// Asks the remote end for a key frame, at most five times a second.

@@ -12,6 +12,7 @@ mod ask;
 mod attempt;
 pub mod classic;
 mod converse;
+mod course;
 mod describe;
 mod expect;
 mod farewell;

@@ -3,7 +3,7 @@
 //! A router's uplink is a network of eight addresses: the NAT's own are the first four, which are routed to it and
 //! which no kernel owns; the router's kernel has .13, whoever is beyond it .14.
 
-use super::gateway::{Gateway, Weather};
+use super::gateway::{Done, Gateway, Weather};
 use super::kind::{Hop, Side};
 use super::model::{Behavior, Nat, Network};
 use super::router::{DEVICE, Router};
@@ -127,6 +127,13 @@ impl World {
     /// The address of a home's router inwards.
     pub(crate) fn inner_address() -> Ipv4Addr {
         Ipv4Addr::new(192, 168, 1, 1)
+    }
+
+    /// What went up at the outermost router since this was last asked.
+    pub(crate) fn went_up(&self, who: Who) -> Done {
+        let mut done = Done::default();
+        self.outermost(who).change(|gateway| done = gateway.went_up());
+        done
     }
 
     fn change(&self, who: Who, how: impl Fn(&mut Gateway)) {
@@ -255,7 +262,7 @@ fn gateway(plan: &Plan, side: Side, mut behavior: Behavior, place: usize, hops: 
     if outermost {
         behavior.lifetime = side.lifetime.unwrap_or(behavior.lifetime);
         behavior.hairpin |= side.hairpin;
-        weather = Weather { loss: side.loss, delay: side.delay };
+        weather = Weather { loss: side.loss, delay: side.delay, ..Weather::default() };
     }
     let inside = if place > 0 {
         Network(IpAddr::V4(at(CARRIER, 8)), 29)

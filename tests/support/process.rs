@@ -100,6 +100,13 @@ impl Process {
         }
     }
 
+    /// Takes what has come by now, without waiting.
+    pub(crate) fn take_what_came(&mut self) {
+        while let Ok(line) = self.lines.try_recv() {
+            self.events.extend(serde_json::from_str::<Value>(&line));
+        }
+    }
+
     /// Waits for a state.
     pub(crate) fn wait_for_state(&mut self, state: &str, limit: Duration) -> Value {
         self.wait_for(state, limit, |event| event["event"] == "state" && event["state"] == state)
