@@ -3,8 +3,10 @@
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
     clippy::print_stdout,
-    reason = "a test fails by panicking, and says what it measured"
+    reason = "a test fails by panicking, waits by the clock, and says what it measured"
 )]
 
 mod natlab;

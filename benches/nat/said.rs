@@ -81,11 +81,10 @@ fn cells(found: &Diagnosis) -> Vec<String> {
         cells.push(found.word("/nat/mapping").replace('_', "-"));
     }
     let by_port = &found.said["nat"]["filtering_by_port"];
-    let mut filtering = found.word("/nat/filtering").replace('_', "-");
-    if filtering == "unknown" && by_port == false {
-        filtering = "not by port; by address unknown".to_owned();
-    }
-    cells.push(filtering);
+    cells.push(match found.word("/nat/filtering") {
+        "unknown" if by_port == false => "not by port; by address unknown".to_owned(),
+        word => word.replace('_', "-"),
+    });
     cells.extend(["/nat/ports", "/nat/cgnat"].map(|at| found.word(at).to_owned()));
     cells.push(format!("{:.1}", found.took.as_secs_f64()));
     cells

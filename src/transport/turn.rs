@@ -30,7 +30,8 @@ use login::Challenge;
 use peers::{Need, Peers, Route};
 use requests::{Due, Request, Requests};
 
-/// A Refresh keeps the NAT's mapping, and finds out whether the relay still knows us. A stream needs no more than that.
+/// A Refresh finds out whether the relay still knows us. Over UDP it also keeps the NAT's mapping, where nothing else
+/// was sent for [`KEEPALIVE`].
 const REFRESH_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Who sends and hears nothing at all for so long asks whether the relay is still there.
@@ -70,6 +71,8 @@ pub struct TurnClient {
     v6: bool,
     /// When anything came from the server last, or its silence was looked into.
     heard: Option<Instant>,
+    /// When anything was sent to it last.
+    spoke: Option<Instant>,
     requests: Requests,
     peers: Peers,
     transmits: VecDeque<Vec<u8>>,
@@ -97,6 +100,7 @@ impl TurnClient {
             deaf: false,
             v6: false,
             heard: None,
+            spoke: None,
             requests: Requests::new(framing == Framing::Stream),
             peers: Peers::default(),
             transmits: VecDeque::new(),
@@ -148,6 +152,9 @@ impl TurnClient {
             self.request(now, Request::Refresh, 0);
         }
         let route = self.peers.route(now, peer, bytes);
+        if !matches!(route, Route::Held) {
+            self.spoke = Some(now);
+        }
         self.make_requests(now);
         match route {
             Route::Channel(channel) => self.send_on_channel(ChannelData { channel, data: bytes }),
@@ -188,7 +195,7 @@ impl TurnClient {
             }
         }
         let State::Allocated { refresh } = self.state else { return };
-        if refresh <= now && !self.requests.awaits(Request::Refresh) {
+        if self.refresh_due(refresh) <= now && !self.requests.awaits(Request::Refresh) {
             self.request(now, Request::Refresh, 0);
         }
         self.peers.handle_timeout(now);
@@ -199,8 +206,14 @@ impl TurnClient {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let requests = self.requests.poll_timeout();
         let State::Allocated { refresh } = self.state else { return requests };
-        let refresh = (!self.requests.awaits(Request::Refresh)).then_some(refresh);
+        let refresh = (!self.requests.awaits(Request::Refresh)).then(|| self.refresh_due(refresh));
         [requests, refresh, self.peers.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// A NAT forgets over which nothing goes out.
+    fn refresh_due(&self, refresh: Instant) -> Instant {
+        let idle = self.spoke.filter(|_| self.framing == Framing::Datagram).map(|spoke| spoke + KEEPALIVE);
+        idle.map_or(refresh, |idle| refresh.min(idle))
     }
 
     /// What to send to the server.
@@ -276,7 +289,7 @@ impl TurnClient {
         match request {
             Request::Allocate => self.allocated(now, message),
             Request::Refresh => {
-                self.state = State::Allocated { refresh: next_refresh(now, self.framing, message) };
+                self.state = State::Allocated { refresh: next_refresh(now, message) };
                 self.note_taken(message);
             }
             Request::Release => self.end(TurnEvent::Released),
@@ -293,7 +306,7 @@ impl TurnClient {
         let Some(relayed) = message.get(attr::XOR_RELAYED_ADDRESS) else {
             return self.failed(now, Request::Allocate, refused(500, "no relayed address"));
         };
-        self.state = State::Allocated { refresh: next_refresh(now, self.framing, message) };
+        self.state = State::Allocated { refresh: next_refresh(now, message) };
         self.peers.pin(now, relayed.ip());
         self.make_requests(now);
         self.taken = self.read_taken(message);
@@ -350,6 +363,7 @@ impl TurnClient {
     fn request(&mut self, now: Instant, request: Request, stale: u8) {
         let id = (self.ids)();
         let Some(bytes) = self.build(id, request) else { return };
+        self.spoke = Some(now);
         self.requests.sent(now, id, request, &bytes, stale);
         self.transmit(bytes);
     }
@@ -362,10 +376,9 @@ impl TurnClient {
 }
 
 /// Well before the allocation ends, and often enough for the NAT.
-fn next_refresh(now: Instant, framing: Framing, message: &Message<'_>) -> Instant {
+fn next_refresh(now: Instant, message: &Message<'_>) -> Instant {
     let lifetime = Duration::from_secs(message.get(attr::LIFETIME).unwrap_or(600).into());
-    let interval = if framing == Framing::Datagram { KEEPALIVE } else { REFRESH_INTERVAL };
-    now + (lifetime / 2).clamp(Duration::from_secs(1), interval)
+    now + (lifetime / 2).clamp(Duration::from_secs(1), REFRESH_INTERVAL)
 }
 
 /// The server's own words, made harmless.

@@ -25,7 +25,6 @@ const UNSUPPORTED_OPERATION: u8 = 5;
 pub(crate) fn answer(nat: &mut Nat, from: SocketAddrV4, request: &[u8], now: Duration) -> Option<Vec<u8>> {
     match request {
         [PCP, MAP, ..] if request.len() >= MAP_LENGTH && request[36] == UDP => map(nat, from, request, now),
-        [PCP, ..] => None,
         [NAT_PMP, EXTERNAL_ADDRESS] => {
             Some([&natpmp(EXTERNAL_ADDRESS, now), &nat.public().octets()[..]].concat())
         }

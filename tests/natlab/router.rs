@@ -45,7 +45,7 @@ impl Router {
             Ok((device, requests)) => {
                 // Nobody waits for it any more only when the test has failed.
                 let _ = sender.send(Ok(()));
-                its.run(device, requests);
+                its.run(device, requests.as_ref());
             }
             Err(error) => {
                 let _ = sender.send(Err(error));
@@ -85,7 +85,7 @@ fn enter(namespace: &Path, inner: Option<Ipv4Addr>) -> io::Result<(File, Option<
 }
 
 impl Shared {
-    fn run(&self, mut device: File, requests: Option<UdpSocket>) {
+    fn run(&self, mut device: File, requests: Option<&UdpSocket>) {
         let began = Instant::now();
         let mut buffer = vec![0; LONGEST];
         while !self.ended.load(Ordering::Relaxed) {
@@ -94,10 +94,10 @@ impl Shared {
                 gateway.take(buffer[..length].to_vec(), began.elapsed());
             }
             while let Some(Ok((length, SocketAddr::V4(from)))) =
-                requests.as_ref().map(|socket| socket.recv_from(&mut buffer))
+                requests.map(|socket| socket.recv_from(&mut buffer))
             {
                 let answer = opener::answer(&mut gateway.nat, from, &buffer[..length], began.elapsed());
-                if let (Some(answer), Some(socket)) = (answer, &requests) {
+                if let (Some(answer), Some(socket)) = (answer, requests) {
                     // Whoever asks asks again.
                     let _ = socket.send_to(&answer, from);
                 }
@@ -111,7 +111,7 @@ impl Shared {
             let wait = Timespec { tv_sec: 0, tv_nsec: i64::from(wait.subsec_nanos()) };
             // Interrupted or not, the next round looks for itself.
             let mut ready = vec![PollFd::new(&device, PollFlags::IN)];
-            ready.extend(requests.as_ref().map(|socket| PollFd::new(socket, PollFlags::IN)));
+            ready.extend(requests.map(|socket| PollFd::new(socket, PollFlags::IN)));
             let _ = poll(&mut ready, Some(&wait));
         }
     }

@@ -88,7 +88,9 @@ impl Servant {
                 // Whoever has had enough hangs up.
                 let _ = stream.set_nonblocking(false);
                 let _ = stream.set_write_timeout(Some(LOOK * 10));
-                let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&[b'<'; MEGABYTE]));
+                let _ = stream
+                    .write_all(head.as_bytes())
+                    .and_then(|()| stream.write_all("<".repeat(MEGABYTE).as_bytes()));
             }
         })
     }

@@ -83,11 +83,11 @@ impl Truth {
     /// With servers that tell everything, and a relay.
     fn whole(kind: Kind) -> Self {
         let (verdict, exit, mapping, filtering, ports) = match kind {
-            Kind::Public => ("direct", 0, EI, EI, "preserved"),
-            Kind::Firewalled => ("direct", 0, EI, APD, "preserved"),
-            Kind::FullCone => ("direct", 0, EI, EI, "preserved"),
+            Kind::Public | Kind::FullCone => ("direct", 0, EI, EI, "preserved"),
             Kind::AddressRestricted => ("direct", 0, EI, AD, "preserved"),
-            Kind::PortRestricted | Kind::Cgnat | Kind::Linux => ("direct", 0, EI, APD, "preserved"),
+            Kind::Firewalled | Kind::PortRestricted | Kind::Cgnat | Kind::Linux => {
+                ("direct", 0, EI, APD, "preserved")
+            }
             Kind::Symmetric | Kind::LinuxRandom => ("relay", 10, APD, APD, "random"),
             Kind::SymmetricSequential => ("relay", 10, APD, APD, "sequential"),
             Kind::SymmetricByAddress => ("relay", 10, AD, APD, "random"),

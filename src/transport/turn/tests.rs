@@ -265,6 +265,21 @@ fn a_refused_peer_gets_nothing_and_holds_nothing_up() {
 }
 
 #[test]
+fn an_idle_allocation_is_kept_open_every_four_seconds_over_udp_and_every_fifteen_over_a_stream() {
+    for (framing, expect) in [(Framing::Datagram, 15), (Framing::Stream, 4)] {
+        let mut bench = Bench::new(&password("right"), framing);
+        bench.client.allocate(bench.now);
+        bench.serve();
+        let mut refreshes = 0;
+        for _ in 0..60 {
+            bench.pass(Duration::from_secs(1));
+            refreshes += bench.serve().iter().filter(|method| **method == Method::REFRESH).count();
+        }
+        assert_eq!(refreshes, expect, "{framing:?}");
+    }
+}
+
+#[test]
 fn what_is_used_is_renewed_before_it_ends() {
     let mut bench = Bench::allocated();
     let (mut refreshes, mut permissions, mut channels) = (0, 0, 0);
