@@ -6,7 +6,8 @@ use super::meeting::Meeting;
 use super::punch::Proposals;
 use super::{Session, step};
 use crate::call::channel::{Candidate, Message, Talk};
-use crate::call::event::PathKind;
+use crate::call::event::{CallEvent, PathEvent, PathKind};
+use crate::call::path::LocalEnd;
 use crate::call::peer::PeerEvent;
 use crate::call::{Call, Effect, Input};
 use crate::nat::turns;
@@ -264,6 +265,25 @@ impl Conversation {
         }
         self.files_meet_again(session).await;
         effects
+    }
+
+    /// Tells the path, once for each change.
+    pub(super) async fn path(&mut self, session: &Session) {
+        // Whoever is asked for consent wants to know it before the call is connected.
+        let wanted = self.connected.is_some() || !session.config.auto_accept;
+        let Some(path) = self.link.peer.path().filter(|_| wanted) else { return };
+        let Some(port) = self.link.ports.get(path.0) else { return };
+        let local = LocalEnd { kind: port.kind(), address: port.address(), protocol: port.protocol() };
+        let event = session.path.describe(local, path.1, self.link.peer.sample().round_trip);
+        let same = |told: &PathEvent| *told == PathEvent { rtt_ms: told.rtt_ms, ..event.clone() };
+        if self.told_path.as_ref().is_some_and(same) {
+            return;
+        }
+        self.relayed = event.kind == PathKind::Relay;
+        let improvable = self.relayed && self.connected.is_some() && !session.config.network.relay_only;
+        self.again.plan(session.now(), improvable);
+        self.told_path = Some(event.clone());
+        session.emit(CallEvent::Path(event)).await;
     }
 
     /// This end's addresses are others than before: the friend should know.

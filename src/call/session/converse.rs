@@ -8,7 +8,6 @@ use super::{Session, sleep_until, step};
 use crate::call::channel::{Message, Talk};
 use crate::call::ending::Ending;
 use crate::call::event::{CallEvent, Command, PathEvent, PathKind};
-use crate::call::path::LocalEnd;
 use crate::call::peer::{Agreement, Peer, PeerEvent, PeerStreams};
 use crate::call::stats::{Meter, Sample};
 use crate::call::verify::Verification;
@@ -51,7 +50,7 @@ pub(super) struct Conversation {
     pub(super) files: Files,
     meter: Meter,
     /// When media could first flow.
-    connected: Option<Duration>,
+    pub(super) connected: Option<Duration>,
     /// Which first frames were told.
     told_first: (bool, bool),
     pub(super) told_path: Option<PathEvent>,
@@ -310,25 +309,6 @@ impl Conversation {
         }
         self.path(session).await;
         effects.into_iter().filter(|effect| !matches!(effect, Effect::Emit(_))).collect()
-    }
-
-    /// Tells the path, once for each change.
-    pub(super) async fn path(&mut self, session: &Session) {
-        // Whoever is asked for consent wants to know it before the call is connected.
-        let wanted = self.connected.is_some() || !session.config.auto_accept;
-        let Some(path) = self.link.peer.path().filter(|_| wanted) else { return };
-        let Some(port) = self.link.ports.get(path.0) else { return };
-        let local = LocalEnd { kind: port.kind(), address: port.address(), protocol: port.protocol() };
-        let event = session.path.describe(local, path.1, self.link.peer.sample().round_trip);
-        let same = |told: &PathEvent| *told == PathEvent { rtt_ms: told.rtt_ms, ..event.clone() };
-        if self.told_path.as_ref().is_some_and(same) {
-            return;
-        }
-        self.relayed = event.kind == PathKind::Relay;
-        let improvable = self.relayed && self.connected.is_some() && !session.config.network.relay_only;
-        self.again.plan(session.now(), improvable);
-        self.told_path = Some(event.clone());
-        session.emit(CallEvent::Path(event)).await;
     }
 
     async fn media_event(&mut self, session: &Session, event: MediaEvent) {
