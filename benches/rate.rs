@@ -140,7 +140,9 @@ mod linux {
         assert_eq!((own.exit(PATIENCE), friend.exit(PATIENCE)), (0, 0));
         drop(upload);
         if options.each {
-            parts.iter().for_each(|(kbps, part)| each(*kbps, part));
+            for (kbps, part) in &parts {
+                each(*kbps, part);
+            }
         }
         table(&parts, options.tcp)
     }
