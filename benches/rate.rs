@@ -136,6 +136,10 @@ mod linux {
             });
             parts.push((*kbps, part.collect::<Vec<_>>()));
         }
+        if let Some(end) = [&own, &friend].iter().find_map(|end| end.of_kind("ended").next()) {
+            println!("The call ended by itself: {end}");
+            return false;
+        }
         own.type_line("/hangup");
         assert_eq!((own.exit(PATIENCE), friend.exit(PATIENCE)), (0, 0));
         drop(upload);
