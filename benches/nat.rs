@@ -6,6 +6,7 @@
 //! alone    the same without a relay: STUN and the reply code
 //! punch    how soon a symmetric and a port-restricted NAT become direct, in 20 calls
 //! picture  from the answer to the first picture, by path, also at 40 ms RTT
+//! said     what `diagnose` says of every kind of network, by whom it may ask
 //! wait     a code that waits for five minutes behind a NAT that forgets after 30 seconds
 //! ```
 #![cfg_attr(
@@ -40,6 +41,7 @@ mod nat {
     pub(crate) mod matrix;
     pub(crate) mod picture;
     pub(crate) mod punch;
+    pub(crate) mod said;
 }
 
 #[cfg(target_os = "linux")]
@@ -52,7 +54,7 @@ fn main() {}
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::nat::{matrix, picture, punch};
+    use super::nat::{matrix, picture, punch, said};
     use super::natlab::attempt::{Scenario, Servers};
     use super::natlab::kind::{Kind, Side};
     use clap::{Parser, ValueEnum};
@@ -85,6 +87,7 @@ mod linux {
         Alone,
         Punch,
         Picture,
+        Said,
         Wait,
     }
 
@@ -107,6 +110,9 @@ mod linux {
         }
         if asked(Part::Picture) {
             picture::measure(options.runs);
+        }
+        if asked(Part::Said) {
+            right &= said::measure(options.at_once);
         }
         if asked(Part::Wait) {
             right &= wait(Duration::from_secs(options.wait));

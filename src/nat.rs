@@ -22,3 +22,4 @@ pub mod predict;
 pub mod probe;
 pub mod report;
 pub mod run;
+pub mod turns;

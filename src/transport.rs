@@ -68,11 +68,13 @@ pub use ledger::Gathered;
 pub use port::{Agent, Port};
 pub use punch::sockets::{Agreed, Punching};
 pub use router::{AgentId, Credentials, Dropped, LinkId, OfferId};
+pub(crate) use stream::dial;
 pub use tally::Count;
 #[cfg(test)]
 pub(crate) use ways::relays as relays_of;
 pub use ways::{GuestAccess, RelayServer, Way};
 
+use crate::call::event::PathKind;
 use crate::config::NetworkConfig;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -262,6 +264,17 @@ impl Transport {
         self.send_everywhere(addresses, &asking);
     }
 
+    /// Opens the NATs of this side for what may come from these addresses, from every socket. Relays need no such thing:
+    /// they let in a machine, whatever its port (RFC 8656 §9).
+    pub fn let_in(&self, addresses: &[SocketAddr]) {
+        let opening = knock::opening(servers::random_id());
+        for (link, _) in self.hub.links().into_iter().filter(|(_, one)| one.kind == PathKind::Host) {
+            let Some(outlet) = self.hub.outlet(link) else { continue };
+            let family = addresses.iter().filter(|to| to.is_ipv4() == outlet.candidate().address.is_ipv4());
+            family.for_each(|to| outlet.send(*to, &opening));
+        }
+    }
+
     /// Has the ports of a hard NAT guessed, as agreed with the friend. A socket that is reached becomes a port of all
     /// later agents.
     pub fn punch(&self, agreed: Agreed) -> Punching {
@@ -280,7 +293,7 @@ impl Transport {
     }
 
     /// Whether NAT mappings are kept open by STUN, as they are from the start. A connected call keeps its own
-    /// path open and need not tell a STUN server every 15 s.
+    /// path open and need not tell a STUN server every few seconds.
     pub fn keep_alive(&self, on: bool) {
         self.servers.keep_alive(Instant::now(), on);
     }

@@ -54,6 +54,7 @@ const PURE: &[&str] = &[
     "src/nat/predict",
     "src/nat/probe",
     "src/nat/report",
+    "src/nat/turns.rs",
     "src/picture",
     "src/transport/binding",
     "src/transport/candidate.rs",

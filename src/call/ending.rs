@@ -167,7 +167,7 @@ impl Ending {
 
     /// The same, of an attempt that can be explained: the likely cause, and one next command.
     pub fn explained(&self, explanation: Option<&Explanation>) -> CallEvent {
-        let explanation = explanation.filter(|_| self.is_explicable());
+        let explanation = explanation.filter(|one| self.is_explained_by(one));
         let (mut message, mut help) = self.words();
         if let (Some(begin), Some(verdict)) =
             (self.beginning(), explanation.and_then(|one| one.verdict.as_ref()))
@@ -185,9 +185,10 @@ impl Ending {
         })
     }
 
-    /// No call came about, though something was tried.
-    fn is_explicable(&self) -> bool {
-        matches!(self, Self::HungUp { connected: false }) || self.beginning().is_some()
+    /// No call came about, though something was tried. Whoever hangs up on a friend who is there knows why.
+    fn is_explained_by(&self, explanation: &Explanation) -> bool {
+        let unmet = || explanation.pairs.iter().all(|pair| pair.answered == 0);
+        self.beginning().is_some() || (matches!(self, Self::HungUp { connected: false }) && unmet())
     }
 
     /// What happened, before the cause.
@@ -226,7 +227,51 @@ pub(super) fn seconds(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::event::{PathKind, Protocol};
     use super::*;
+    use crate::nat::explain::{Attempt, Pair, explain};
+
+    #[test]
+    fn an_attempt_that_came_to_nothing_is_explained_and_a_call_is_not() {
+        let explanation = |answered| {
+            let pair = Pair {
+                local: ([192, 0, 2, 1], 1).into(),
+                local_kind: PathKind::Host,
+                protocol: Protocol::Udp,
+                remote: ([192, 0, 2, 2], 2).into(),
+                remote_kind: PathKind::Srflx,
+                sent: 9,
+                answered,
+                heard: 0,
+                refused: false,
+                forbidden: false,
+            };
+            explain(&Attempt { pairs: vec![pair], ..Attempt::default() }).unwrap()
+        };
+        for (ending, answered, explained, begins) in [
+            (
+                Ending::NoPath { reply_shown: true },
+                0,
+                true,
+                "No path to your friend was found. Nobody answers",
+            ),
+            (Ending::NobodyAnswered, 0, true, "Nobody answered in time, and the code is dead now. Nobody"),
+            (
+                Ending::LostEarly,
+                5,
+                true,
+                "The path to your friend was lost before the call began. The two ends",
+            ),
+            (Ending::HungUp { connected: false }, 0, true, "Stopped before a call came about."),
+            (Ending::HungUp { connected: false }, 5, false, "Stopped before a call came about."),
+            (Ending::HungUp { connected: true }, 5, false, "You hung up."),
+            (Ending::CodeUsed, 0, false, "This code was already used."),
+        ] {
+            let CallEvent::State(event) = ending.explained(Some(&explanation(answered))) else { panic!() };
+            assert_eq!(event.explanation.is_some(), explained, "{ending:?}");
+            assert!(event.message.unwrap().starts_with(begins), "{ending:?}");
+        }
+    }
 
     #[test]
     fn exit_codes_are_those_of_the_contract() {

@@ -5,6 +5,7 @@
 //! two ends behind one and the same carrier's NAT are told apart first. What nobody measured is taken for the worse,
 //! and the prediction is not sure. Knows neither how anything was measured nor how paths are found.
 
+use super::turns;
 use crate::code::network::{Cgnat, Filtering, Ipv6, Mapping, NetworkSummary, RelayWorks, Udp};
 use serde::Serialize;
 
@@ -59,6 +60,7 @@ pub fn predict(meeting: &Meeting) -> Prediction {
     let direct = direct(meeting.ours, meeting.theirs);
     match direct.verdict {
         Likelihood::Yes => said(Path::Direct, direct.sure && meeting.same_address == Some(false), direct.why),
+        Likelihood::Guess => said(Path::Direct, false, direct.why),
         _ if over_ipv6(meeting) => said(
             Path::DirectIpv6,
             false,
@@ -82,7 +84,11 @@ pub fn obstacle(meeting: &Meeting) -> Option<String> {
         return neighbours(meeting).filter(|near| near.path != Path::Direct).map(|near| near.why);
     }
     let direct = direct(meeting.ours, meeting.theirs);
-    (direct.verdict == Likelihood::No).then_some(direct.why)
+    match direct.verdict {
+        Likelihood::No => Some(direct.why),
+        Likelihood::Guess => Some(format!("{} No guess was right, as it seems.", direct.why)),
+        Likelihood::Yes | Likelihood::Unknown => None,
+    }
 }
 
 /// Two ends so near that no NAT lies between them, or the same one around both.
@@ -123,6 +129,8 @@ fn blocked(meeting: &Meeting) -> Option<Prediction> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Likelihood {
     Yes,
+    /// If a port is guessed.
+    Guess,
     No,
     Unknown,
 }
@@ -154,8 +162,8 @@ fn direct(ours: NetworkSummary, theirs: NetworkSummary) -> Direct {
             let why = "Both networks show every friend another port (symmetric NAT).";
             Direct { verdict: Likelihood::No, sure: true, why: why.to_owned(), guessable: false }
         }
-        (Some(true), Some(false)) => one_hard("this", "the friend's", theirs),
-        (Some(false), Some(true)) => one_hard("the friend's", "this", ours),
+        (Some(true), Some(false)) => one_hard(("this", ours), ("the friend's", theirs)),
+        (Some(false), Some(true)) => one_hard(("the friend's", theirs), ("this", ours)),
         (Some(true), None) => hard_and_unknown("This", "the friend's"),
         (None, Some(true)) => hard_and_unknown("The friend's", "this"),
         (own, friend) => {
@@ -179,8 +187,13 @@ fn hard_and_unknown(hard: &str, other: &str) -> Direct {
 }
 
 /// Exactly one end is hard: the other one's filter decides.
-fn one_hard(hard: &str, other: &str, easy: NetworkSummary) -> Direct {
-    let begin = format!("{} network shows every friend another port (symmetric NAT)", upper(hard));
+fn one_hard((whose, hard): (&str, NetworkSummary), (other, easy): (&str, NetworkSummary)) -> Direct {
+    let begin = format!("{} network shows every friend another port (symmetric NAT)", upper(whose));
+    if !lets_in(easy) && turns::deals_in_turn(hard) {
+        let why =
+            format!("{begin}, the next one in turn, which may be guessed: {other} one lets it in then.");
+        return Direct { verdict: Likelihood::Guess, sure: false, why, guessable: false };
+    }
     let (verdict, sure, why) = match easy.filtering {
         Filtering::EndpointIndependent | Filtering::AddressDependent => {
             (Likelihood::Yes, true, format!("{begin}, but {other} one lets it in all the same."))
@@ -215,7 +228,7 @@ fn relayed(meeting: &Meeting, sure: bool, why: &str) -> Prediction {
 fn relay_or_none(meeting: &Meeting, sure: bool, why: &str) -> Prediction {
     match relay(meeting) {
         (Likelihood::Yes, how) => said(Path::Relay, sure, format!("{why} {how}")),
-        (Likelihood::Unknown, how) => said(Path::Relay, false, format!("{why} {how}")),
+        (Likelihood::Guess | Likelihood::Unknown, how) => said(Path::Relay, false, format!("{why} {how}")),
         (Likelihood::No, how) => said(Path::None, sure, format!("{why} {how}")),
     }
 }

@@ -20,6 +20,14 @@ pub(super) fn knock(id: TransactionId, ufrag: &str, remote: &Credentials) -> Vec
     request.map(|bytes| bytes.to_vec()).unwrap_or_default()
 }
 
+/// What opens a NAT of this side for whoever answers to nothing else: an indication (RFC 8445 §11), which nobody heeds
+/// should it arrive.
+pub(super) fn opening(id: TransactionId) -> Vec<u8> {
+    let mut buffer = [0; 64];
+    let indication = Builder::new(&mut buffer, Class::Indication, Method::BINDING, id);
+    indication.finish(Seal::NONE.with_fingerprint()).map(|bytes| bytes.to_vec()).unwrap_or_default()
+}
+
 /// Whether this is a knock for `local` by somebody who knows its password and calls itself `remote`.
 pub(super) fn is_knock(bytes: &[u8], local: &Credentials, remote: &str) -> bool {
     let Ok(message) = Message::parse(bytes) else { return false };
@@ -43,6 +51,16 @@ mod tests {
         let message = knock(TransactionId([1; 12]), "offerufr", &credentials("answrufr"));
         let verdict = router.inbound(now, LinkId(1), ([192, 0, 2, 1], 61_000).into(), &message);
         assert_eq!(verdict, Verdict::Deliver(agent));
+    }
+
+    #[test]
+    fn an_opening_is_nobodys() {
+        let now = tokio::time::Instant::now().into_std();
+        let mut router = Router::new();
+        router.serve(&Credentials { ufrag: "offerufr".into(), pwd: "a long password".into() });
+        let message = opening(TransactionId([1; 12]));
+        assert!(!message.is_empty());
+        assert_eq!(router.inbound(now, LinkId(1), ([192, 0, 2, 1], 5).into(), &message), Verdict::Drop);
     }
 
     #[test]

@@ -119,6 +119,16 @@ impl World {
         self.outermost(who).change(|gateway| gateway.set_weather(weather));
     }
 
+    /// The ports that a home's routers have open on request.
+    pub(crate) fn opened(&self, who: Who) -> usize {
+        self.routers[who as usize].iter().map(Router::opened).sum()
+    }
+
+    /// The address of a home's router inwards.
+    pub(crate) fn inner_address() -> Ipv4Addr {
+        Ipv4Addr::new(192, 168, 1, 1)
+    }
+
     /// What went up at the outermost router since this was last asked.
     pub(crate) fn went_up(&self, who: Who) -> Done {
         let mut done = Done::default();
@@ -156,7 +166,9 @@ impl World {
                 Hop::Kernel { random } => self.lab.nat(machine, "wan", *random),
                 Hop::Model(behavior) => {
                     let gateway = gateway(plan, side, *behavior, place, hops.len());
-                    routers.push(self.router(machine, gateway));
+                    let opens_ports = side.opens_ports && place == 0;
+                    let inner = opens_ports.then(World::inner_address);
+                    routers.push(self.router(machine, gateway, inner));
                 }
             }
             beyond = (machine, "lan");
@@ -178,7 +190,7 @@ impl World {
     /// The machine at the inner end: with a private address, or with a public one of the router's.
     fn person(&self, plan: &Plan, net: [u8; 3], hop: Hop) {
         let (own, gateway, length) = if translates(hop) {
-            (Ipv4Addr::new(192, 168, 1, 2), Ipv4Addr::new(192, 168, 1, 1), 24)
+            (Ipv4Addr::new(192, 168, 1, 2), World::inner_address(), 24)
         } else {
             (at(net, PUBLIC), at(net, OTHER_PUBLIC), 30)
         };
@@ -217,8 +229,8 @@ impl World {
     }
 
     /// Whatever passes through the machine passes through the gateway.
-    fn router(&self, machine: &str, gateway: Gateway) -> Router {
-        let router = Router::start(&self.lab.namespace(machine), gateway).expect("a TUN device");
+    fn router(&self, machine: &str, gateway: Gateway, inner: Option<Ipv4Addr>) -> Router {
+        let router = Router::start(&self.lab.namespace(machine), gateway, inner).expect("a TUN device");
         self.lab.run(
             machine,
             &format!(

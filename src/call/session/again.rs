@@ -9,6 +9,7 @@ use crate::call::channel::{Candidate, Message, Talk};
 use crate::call::event::PathKind;
 use crate::call::peer::PeerEvent;
 use crate::call::{Call, Effect, Input};
+use crate::nat::turns;
 use crate::transport::{Transport, TransportEvent};
 use bytes::Bytes;
 use std::net::SocketAddr;
@@ -118,6 +119,15 @@ impl Again {
     }
 }
 
+/// Where the friend's packets may come from besides.
+fn guesses(session: &Session) -> Vec<SocketAddr> {
+    let public = |candidates: &[Candidate]| -> Vec<SocketAddr> {
+        let public = candidates.iter().filter(|one| one.kind == PathKind::Srflx);
+        public.map(|one| one.address).collect()
+    };
+    turns::guesses(&public(&session.path.own), &public(&session.path.theirs))
+}
+
 impl Conversation {
     /// Something happened to the sockets or the servers.
     pub(super) async fn transport_event(
@@ -179,6 +189,7 @@ impl Conversation {
             return;
         }
         let Some(meeting) = &mut self.again.meeting else { return };
+        session.transport.let_in(&guesses(session));
         let places = session.path.theirs.iter().map(|one| one.address).collect();
         if let Some(ufrag) = meeting.ring_directly(&session.transport, places) {
             let own = session.path.own.iter().filter(|one| one.kind != PathKind::Relay);
@@ -196,7 +207,8 @@ impl Conversation {
     }
 
     /// The friend rings past the relay.
-    pub(super) fn approached(&mut self, ufrag: String, candidates: &[Candidate]) {
+    pub(super) fn approached(&mut self, session: &Session, ufrag: String, candidates: &[Candidate]) {
+        session.transport.let_in(&guesses(session));
         if let Some(meeting) = &mut self.again.meeting {
             meeting.approached(ufrag, candidates.iter().map(|one| one.address).take(MAX_OPENED).collect());
         }

@@ -2,6 +2,7 @@
 
 use super::attempt;
 use super::handshake::{Met, Terms, Unmet, meet};
+use super::meeting::name;
 use super::relayed;
 use super::{CODE_LIFETIME, Line, Session, credentials, no_address, sleep_until, step, unix_seconds};
 use crate::call::ending::Ending;
@@ -75,6 +76,8 @@ struct Ringing {
     doubt: Option<Duration>,
     /// The friend's relays, for when our own are of no use.
     visits: Vec<GuestAccess>,
+    /// The friend may have been given the reply code, and knocks at the name that the code gives us.
+    replied: bool,
 }
 
 async fn ring_and_converse(mut session: Session, code: OfferCode) -> Result<Ending, Ending> {
@@ -149,6 +152,7 @@ async fn prepare(session: &mut Session, code: OfferCode) -> Result<Ringing, Fail
         anew: None,
         doubt: None,
         visits,
+        replied: false,
     })
 }
 
@@ -184,9 +188,14 @@ fn visit(session: &Session, visits: &mut Vec<GuestAccess>) -> bool {
 }
 
 impl Ringing {
-    /// Rings, from the ports there are now.
+    /// Rings, from the ports there are now, and by a name of its own: were it the one of the ring before, the friend's
+    /// answers to that would be taken for answers to this one, and the handshake be torn between the two.
     fn start(&mut self, session: &Session) {
-        let keys = &self.terms.keys;
+        let mut terms = self.terms.clone();
+        if !self.replied {
+            terms.keys.answer_ice.ufrag = name();
+        }
+        let keys = &terms.keys;
         let agent =
             session.transport.call(&credentials(&keys.answer_ice), Some(&credentials(&keys.offer_ice)));
         self.path_found = Arc::default();
@@ -195,7 +204,7 @@ impl Ringing {
         let now = session.now();
         let hold = RELAY_HOLD.saturating_sub(now.saturating_sub(*self.began.get_or_insert(now)));
         self.anew = None;
-        self.handshake.spawn(meet(self.terms.clone(), agent, self.candidates.clone(), hold, path_found));
+        self.handshake.spawn(meet(terms, agent, self.candidates.clone(), hold, path_found));
     }
 
     /// Rings anew, with the relay among the ports, which are fixed once. Not while somebody is there: the code may be
@@ -224,7 +233,7 @@ async fn ring(session: &mut Session, life: &mut Call, ringing: &mut Ringing) -> 
                 Vec::new()
             }
             _ = telling.tick() => {
-                session.tell_attempt().await;
+                session.attempt_goes_on().await;
                 continue;
             }
             () = sleep_until(session.line.started, ringing.doubt), if ringing.doubt.is_some() => {
@@ -240,6 +249,8 @@ async fn ring(session: &mut Session, life: &mut Call, ringing: &mut Ringing) -> 
             }
         };
         if effects.contains(&Effect::ShowReply) {
+            ringing.replied = true;
+            ringing.start_anew(session);
             show_reply(session, ringing).await;
         }
         if let Some(ending) = session.carry_out_alone(effects).await {

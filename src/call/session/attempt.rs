@@ -3,11 +3,12 @@
 
 use super::Session;
 use crate::call::channel::Candidate;
-use crate::call::event::{CallEvent, Notice, PathKind};
+use crate::call::event::{CallEvent, PathKind};
 use crate::code::facts::{self, AddressKind, Host, Item};
 use crate::nat::explain::{self, Attempt, Explanation, Pair, Reply};
 use crate::nat::meet::{Ours, meeting_by_reply};
 use crate::nat::predict::Meeting;
+use crate::nat::turns;
 use crate::transport::interfaces::is_public;
 use crate::transport::{PairCount, ServerName, ServerProblem};
 use std::net::SocketAddr;
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 /// How often it is told what was tried so far.
 const INTERVAL: Duration = Duration::from_secs(2);
+const NOTHING_TRIED: &str =
+    "There is no address there that could be tried from here: use a relay, see --relay.";
 /// Most paths are there sooner: until then nothing is concluded.
 const EARLY: Duration = Duration::from_secs(8);
 
@@ -37,31 +40,41 @@ pub(super) struct Trying {
 }
 
 impl Session {
-    /// What is to be said of the attempt, if it ends now.
+    /// What is to be said of an attempt that ends now; nothing is concluded before its time.
     pub(super) fn explanation(&self) -> Option<Explanation> {
+        let early = self.trying.since.is_none_or(|since| self.now().saturating_sub(since) < EARLY);
+        explain::explain(&self.attempt(early))
+    }
+
+    /// The same of a path that was found and did not last.
+    pub(super) fn last_explanation(&self) -> Option<Explanation> {
         explain::explain(&self.attempt(false))
+    }
+
+    /// What is to be done every two seconds: tells of it, and keeps our NAT open where the friend may come from.
+    pub(super) async fn attempt_goes_on(&mut self) {
+        self.transport.let_in(&self.guesses());
+        self.tell_attempt().await;
     }
 
     /// Says what was tried so far, unless that was said already.
     pub(super) async fn tell_attempt(&mut self) {
-        let since = self.trying.since.unwrap_or_default();
-        let early = self.now().saturating_sub(since) < EARLY;
-        let explanation = explain::explain(&self.attempt(early));
-        if explanation.is_some() && explanation != self.trying.told {
-            self.trying.told.clone_from(&explanation);
-            if let Some(explanation) = explanation {
-                self.emit(CallEvent::Pairs(Box::new(explanation))).await;
-            }
+        let Some(explanation) = self.explanation() else { return };
+        self.trying.since.get_or_insert(self.line.now());
+        if self.trying.told.as_ref() != Some(&explanation) {
+            self.trying.told = Some(explanation.clone());
+            self.emit(CallEvent::Pairs(Box::new(explanation))).await;
         }
     }
 
     /// Says that there is no path so far, and why.
     pub(super) async fn warn_of_no_path(&mut self, message: &str) {
         self.tell_attempt().await;
-        let Some(verdict) = self.explanation().and_then(|explanation| explanation.verdict) else { return };
-        let message = format!("{message} {}", verdict.cause);
-        let notice = Notice { code: "no_path", message, help: verdict.advice.to_owned() };
-        self.emit(CallEvent::Warning(notice)).await;
+        let (message, help) = match self.explanation().and_then(|explanation| explanation.verdict) {
+            Some(verdict) => (format!("{message} {}", verdict.cause), verdict.advice),
+            None => (message.to_owned(), NOTHING_TRIED),
+        };
+        self.warn("no_path", message, help).await;
     }
 
     /// A code was made, by this end as far as it is known.
@@ -78,6 +91,17 @@ impl Session {
         self.trying.meeting = meeting_by_reply(&self.trying.ours, reply);
         self.trying.remotes = remotes;
         self.trying.since = Some(self.now());
+    }
+
+    /// Where the friend's packets may come from, if its NAT deals its ports out in turn and ours has one for everybody:
+    /// guesses, a dozen at the most.
+    fn guesses(&self) -> Vec<SocketAddr> {
+        let Meeting { ours, theirs, .. } = self.trying.meeting;
+        if !turns::deals_in_turn(theirs) || turns::hides(ours) || self.config.network.relay_only {
+            return Vec::new();
+        }
+        let public = self.trying.remotes.iter().filter(|one| one.kind == PathKind::Srflx);
+        turns::next(&public.map(|one| one.address).collect::<Vec<_>>())
     }
 
     fn attempt(&self, early: bool) -> Attempt {
@@ -119,7 +143,8 @@ impl Session {
 
 /// When to tell of it.
 pub(super) fn ticks() -> tokio::time::Interval {
-    let mut ticks = tokio::time::interval(INTERVAL);
+    // Most attempts are over by then, and nobody needs to hear of them.
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + INTERVAL, INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     ticks
 }

@@ -91,7 +91,7 @@ impl Session {
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         while ending.is_none() {
             if !life.is_connected() {
-                life.explain(self.explanation());
+                life.explain(self.last_explanation());
             }
             let effects = talk.next(&mut self, &mut life, &mut second).await;
             ending = talk.carry_out(&mut self, &mut life, effects).await;
@@ -199,7 +199,7 @@ impl Conversation {
                 Vec::new()
             }
             Ok(Message::Talk(Talk::Approach { ufrag, candidates })) => {
-                self.approached(ufrag, &candidates);
+                self.approached(session, ufrag, &candidates);
                 Vec::new()
             }
             Ok(Message::Talk(Talk::Punch { ufrag, hard, address })) => {

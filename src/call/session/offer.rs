@@ -253,7 +253,7 @@ async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> R
                 continue;
             }
             _ = telling.tick() => {
-                session.tell_attempt().await;
+                session.attempt_goes_on().await;
                 continue;
             }
             () = sleep_until(session.line.started, waiting.doubt) => {
@@ -275,9 +275,10 @@ async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> R
 /// Takes a transport event; says why the code is dead, when it is.
 async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEvent) -> Option<&'static str> {
     match event {
-        TransportEvent::Ring { agent, from, relayed, .. } => {
+        TransportEvent::Ring { agent, from, relayed, remote, .. } => {
             if let Some(attached) = session.transport.attach(agent) {
-                let terms = waiting.terms.clone();
+                let mut terms = waiting.terms.clone();
+                terms.keys.answer_ice.ufrag = remote;
                 let mut hold = waiting.head_start.left(session.now(), RELAY_HOLD);
                 // Who rings first from the relay itself has given direct paths their head start, or has none.
                 if relayed && waiting.relays.alive.iter().any(|relay| relay.address.ip() == from.ip()) {
@@ -370,6 +371,7 @@ async fn pasted(session: &mut Session, waiting: &mut Waiting, text: &str) {
             session.reply_entered(reply.reply());
             waiting.punch = addresses(&reply);
             waiting.punch(session);
+            session.attempt_goes_on().await;
             waiting.doubt = Some(session.now() + NO_PATH_AFTER);
             session.emit(state(CallState::Connecting, None)).await;
         }

@@ -3,10 +3,10 @@
 
 use super::Session;
 use super::converse::Conversation;
+use super::meeting::name;
 use crate::call::channel::Talk;
 use crate::nat::glance::{self, Shown};
 use crate::transport::interfaces::is_public;
-use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ impl Conversation {
         }
         let gathered = session.transport.gather(Duration::ZERO).await;
         let Some(shown) = glance::shown(&gathered, &session.config.network) else { return };
-        let name = STANDARD_NO_PAD.encode(super::random::<6>());
+        let name = name();
         self.again.punch.ours = Some((name.clone(), shown));
         self.say_now(Talk::Punch { ufrag: name, hard: shown.hard, address: shown.mapped }).await;
         self.punch_if_agreed(session);

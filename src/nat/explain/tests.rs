@@ -102,6 +102,41 @@ fn the_likely_cause_and_one_next_command() {
         ("nothing is known", unanswered(unknown, unknown), "a firewall drops the packets", offer),
         ("the port is closed", with(|a| a.pairs[0].refused = true), "203.0.113.9:5000 refuses", offer),
         (
+            "a port in the own network is closed",
+            with(|a| {
+                (a.meeting.same_lan, a.meeting.same_address) = (true, Some(true));
+                a.pairs = vec![Pair { refused: true, ..pair((HOST, HOST), (14, 0, 0)) }];
+            }),
+            "192.168.7.9:5000 refuses",
+            offer,
+        ),
+        (
+            "a port of this machine is closed",
+            with(|a| {
+                (a.meeting.same_lan, a.meeting.same_address) = (true, Some(true));
+                let remote = "192.168.1.5:5000".parse().unwrap();
+                a.pairs = vec![Pair { remote, refused: true, ..pair((HOST, HOST), (14, 0, 0)) }];
+            }),
+            "Nobody answers there, though",
+            offer,
+        ),
+        (
+            "a port in a network that only looks the same is closed",
+            Attempt {
+                pairs: vec![Pair { refused: true, ..pair((HOST, HOST), (14, 0, 0)) }],
+                meeting: Meeting { ours: easy(), same_lan: true, ..Meeting::default() },
+                ..entered(easy(), unknown, false)
+            },
+            "no UDP leaves your friend's",
+            relay,
+        ),
+        (
+            "a guess that missed",
+            unanswered(easy(), NetworkSummary { ports: Ports::Sequential, ..hard() }),
+            "No guess was right, as it seems. Likely that leaves no direct path.",
+            relay,
+        ),
+        (
             "a port of somebody else with that address is closed",
             with(|a| a.pairs = vec![Pair { refused: true, ..pair((HOST, HOST), (14, 0, 0)) }]),
             "`p2pcall offer` has ended, the reply was not entered",

@@ -3,7 +3,7 @@
 use super::{Attempt, Pair, Reply};
 use crate::call::event::PathKind;
 use crate::code::network::Udp;
-use crate::nat::predict;
+use crate::nat::predict::{self, Meeting};
 use crate::transport::interfaces::is_public;
 use serde::Serialize;
 use std::net::IpAddr;
@@ -92,15 +92,22 @@ fn gone(attempt: &Attempt) -> Option<(String, Next)> {
         let cause = format!("The friend's relay does not know this code: likely {program} has ended there.");
         return Some((cause, ask));
     }
-    // Half the world has 192.168.1.2: in another network than the friend's it is somebody else who refuses.
-    let theirs = |address: IpAddr| is_public(address) || attempt.meeting.same_lan;
-    let own = |pair: &&Pair| pair.remote_kind != PathKind::Relay && theirs(pair.remote.ip());
-    let refused = attempt.pairs.iter().filter(own).find(|pair| pair.refused)?;
+    let theirs = |pair: &&Pair| pair.remote_kind != PathKind::Relay && is_theirs(attempt, pair.remote.ip());
+    let refused = attempt.pairs.iter().filter(theirs).find(|pair| pair.refused)?;
     let cause = format!(
         "Nobody answers there: the machine at {} refuses our packets, so {program} has likely ended there.",
         refused.remote
     );
     Some((cause, ask))
+}
+
+/// Half the world has 192.168.1.2: in another network than the friend's it is somebody else who refuses there.
+fn is_theirs(attempt: &Attempt, address: IpAddr) -> bool {
+    let Meeting { same_lan, same_address, ours, .. } = attempt.meeting;
+    // Where the world was asked, it has to agree.
+    let near = same_lan && (same_address == Some(true) || ours.udp != Udp::Open);
+    let own = attempt.pairs.iter().any(|pair| pair.local.ip() == address);
+    is_public(address) || (near && !own)
 }
 
 /// No UDP leaves an end.

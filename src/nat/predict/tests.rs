@@ -1,6 +1,7 @@
 //! Every pair of kinds, and what lies beside them.
 
 use super::*;
+use crate::code::network::Ports;
 
 /// The kinds of networks, by the name of what their router does.
 fn kind(name: &str) -> NetworkSummary {
@@ -75,6 +76,27 @@ fn who_reaches_whom() {
             let (one, other) =
                 (predict(&meeting(ours_kind, theirs_kind)), predict(&meeting(theirs_kind, ours_kind)));
             assert_eq!((one.path, one.sure), (other.path, other.sure), "{ours} and {theirs}: whoever asks");
+        }
+    }
+}
+
+#[test]
+fn a_port_that_is_dealt_in_turn_may_be_guessed_by_a_friend_who_has_one_for_all() {
+    let turns = NetworkSummary { ports: Ports::Sequential, ..with_relay(kind("symmetric")) };
+    for (other, path, sure) in [
+        ("port-restricted", Path::Direct, false),
+        ("firewalled", Path::Direct, false),
+        ("unfiltered?", Path::Direct, false),
+        ("full-cone", Path::Direct, true),
+        ("symmetric", Path::Relay, true),
+        ("blocked", Path::Relay, true),
+        ("unknown", Path::Relay, false),
+    ] {
+        for (ours, theirs) in [(turns, with_relay(kind(other))), (with_relay(kind(other)), turns)] {
+            let found = predict(&meeting(ours, theirs));
+            assert_eq!((found.path, found.sure), (path, sure), "{other}: {found:?}");
+            // If it does not come about, that is why.
+            assert_eq!(obstacle(&meeting(ours, theirs)).is_none(), sure && path == Path::Direct, "{other}");
         }
     }
 }
