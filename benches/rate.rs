@@ -136,11 +136,17 @@ mod linux {
             });
             parts.push((*kbps, part.collect::<Vec<_>>()));
         }
+        if let Some(end) = [&own, &friend].iter().find_map(|end| end.of_kind("ended").next()) {
+            println!("The call ended by itself: {end}");
+            return false;
+        }
         own.type_line("/hangup");
         assert_eq!((own.exit(PATIENCE), friend.exit(PATIENCE)), (0, 0));
         drop(upload);
         if options.each {
-            parts.iter().for_each(|(kbps, part)| each(*kbps, part));
+            for (kbps, part) in &parts {
+                each(*kbps, part);
+            }
         }
         table(&parts, options.tcp)
     }

@@ -34,7 +34,7 @@ impl Upload {
             ready.send(()).expect("awaited");
             let (mut stream, _) = listener.accept().expect("the other end");
             stream.set_read_timeout(Some(LOOK)).expect("a socket");
-            let mut buffer = [0; 65_536];
+            let mut buffer = vec![0; 65_536];
             while !its.load(Ordering::Relaxed) {
                 let read = stream.read(&mut buffer).unwrap_or(0);
                 counted.fetch_add(read as u64, Ordering::Relaxed);

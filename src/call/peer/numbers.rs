@@ -212,7 +212,8 @@ mod tests {
         assert!(numbers.incoming(&mut said));
         let fates = media.ledger().news(ms(200)).fates;
         let zero = fates[0].arrived.unwrap();
-        let seen: Vec<_> = fates.iter().map(|fate| (fate.sent, fate.arrived.map(|at| at - zero))).collect();
+        let seen: Vec<_> =
+            fates.iter().map(|fate| (fate.sent, fate.arrived.map(|at| at.saturating_sub(zero)))).collect();
         assert_eq!(
             seen,
             [(ms(0), Some(ms(0))), (ms(10), None), (ms(20), Some(ms(20))), (ms(30), Some(ms(70)))]

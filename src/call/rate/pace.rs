@@ -7,7 +7,7 @@ use std::time::Duration;
 const NARROW: (f64, f64) = (100_000.0, 1.25);
 const WIDE: (f64, f64) = (500_000.0, 2.5);
 
-/// Only so much of a picture leaves faster, s: a key frame would fill the narrow place's queue.
+/// Only so much of a picture leaves faster, s; the rest at the rate: a key frame would fill the narrow place's queue.
 const QUICK: f64 = 0.04;
 /// bit/s.
 const SLOWEST: u32 = 8_000;
@@ -24,7 +24,7 @@ impl Pace {
         let begin = self.clear.max(now);
         let bits = bytes as f64 * 8.0;
         let quick = bits.min(speed(rate) * QUICK);
-        let rest = (bits - quick) / (f64::from(rate.max(SLOWEST)) * NARROW.1);
+        let rest = (bits - quick) / f64::from(rate.max(SLOWEST));
         self.clear = begin + Duration::from_secs_f64(quick / speed(rate) + rest);
         (begin, self.clear)
     }
@@ -82,13 +82,13 @@ mod tests {
     fn a_picture_begins_when_the_last_one_is_out() {
         let mut pace = Pace::default();
         // 1,000 bytes at 64 kbit/s, a quarter faster.
-        assert_eq!(pace.put(ms(0), 1_000, 64_000), (ms(0), ms(100)));
-        assert_eq!(pace.put(ms(20), 1_000, 64_000), (ms(100), ms(200)));
-        assert_eq!(pace.clear(), ms(200));
+        assert_eq!(pace.put(ms(0), 400, 64_000), (ms(0), ms(40)));
+        assert_eq!(pace.put(ms(20), 400, 64_000), (ms(40), ms(80)));
+        assert_eq!(pace.clear(), ms(80));
         // A wide path takes it faster.
         assert_eq!(pace.put(ms(500), 1_000, 800_000), (ms(500), ms(504)));
-        // But not a key frame as a whole: 10,000 bytes in 40 ms, as many more in 80.
-        assert_eq!(pace.put(ms(600), 20_000, 800_000), (ms(600), ms(720)));
+        // But not a key frame as a whole: 10,000 bytes in 40 ms, as many more in 100.
+        assert_eq!(pace.put(ms(600), 20_000, 800_000), (ms(600), ms(740)));
     }
 
     #[test]

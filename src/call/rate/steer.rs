@@ -6,7 +6,7 @@ use std::time::Duration;
 /// A queue over this is one: pictures' bursts and a radio's jitter stay below. On a narrow path a single packet of so
 /// many bits lies above it and is none.
 const HIGH: Duration = Duration::from_millis(60);
-const PACKET: f64 = 2_000.0;
+const PACKET: f64 = 1_500.0;
 /// Below this there is none.
 const LOW: Duration = Duration::from_millis(30);
 /// A queue of so much would take the target to nothing: it falls in proportion, so that any queue drains within
@@ -23,9 +23,8 @@ const YIELD_AGAIN: Duration = Duration::from_secs(20);
 /// A second's growth, far from and near to what the path carried, and the least of it in bit/s.
 const FAR: (f64, f64) = (0.6, 8_000.0);
 const NEAR: (f64, f64) = (0.08, 3_000.0);
-/// Beyond what arrives, the target is a guess: so far it may go, and so much further.
+/// Beyond what arrives, the target is a guess: so far it may go.
 const BEYOND: f64 = 1.5;
-const BEYOND_BY: f64 = 10_000.0;
 /// What the path carried last is not exceeded while less than this part of the target is used; it is remembered for
 /// so long.
 const USED: f64 = 0.8;
@@ -224,7 +223,7 @@ impl Steer {
     fn grow_by(&mut self, signal: &Signal, (part, least): (f64, f64), passed: f64) {
         let growth = (self.rate * part).max(least) * passed;
         let delivered = signal.delivered.unwrap_or(self.rate);
-        let mut limit = delivered * BEYOND + BEYOND_BY;
+        let mut limit = delivered * BEYOND;
         if let Some(carried) = self.carried.filter(|_| delivered < self.rate * USED) {
             limit = limit.min(carried);
         }

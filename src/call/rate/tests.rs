@@ -107,8 +107,7 @@ impl Tcp {
     }
 
     fn step(&mut self, now: Duration, link: &mut Link) {
-        loop {
-            let Some((&number, &(out, sent))) = self.flight.iter().next() else { break };
+        while let Some((&number, &(out, sent))) = self.flight.iter().next() {
             // A loss is noticed a round trip later.
             let known =
                 out.map_or(sent + self.round_trip + Duration::from_millis(20), |out| out + link.one_way);
@@ -185,6 +184,11 @@ impl Run {
         }
     }
 
+    /// With `RATE_SHOW` in the environment each second is printed.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one loop, in the order in which things happen within a millisecond"
+    )]
     fn run(mut self) -> Vec<Second> {
         let mut controller = Controller::new(self.most);
         let mut planner = Planner::default();
@@ -208,7 +212,7 @@ impl Run {
         let skew = ms(123_456);
         for now in (0..self.seconds * 1000).map(ms) {
             let rate = self.link.rate(now);
-            if rate != before {
+            if (rate - before).abs() > 1.0 {
                 self.link.turn(now, before);
                 before = rate;
             }
@@ -240,7 +244,7 @@ impl Run {
                         let wire = bytes + count * OVERHEAD as usize;
                         let (begin, end) = pace.put(now, wire, picture.wire);
                         for n in 0..count {
-                            let at = begin + (end - begin) * n as u32 / count as u32;
+                            let at = begin + end.saturating_sub(begin) * n as u32 / count as u32;
                             to_send.push_back((at, (wire / count) as u32));
                         }
                     }
@@ -268,7 +272,7 @@ impl Run {
                 sounds.pop_front();
                 last_sound = now;
             }
-            seconds[second].gap = seconds[second].gap.max(now - last_sound);
+            seconds[second].gap = seconds[second].gap.max(now.saturating_sub(last_sound));
             seconds[second].standing = seconds[second].standing.min(self.link.wait(now));
             if !packets.is_empty() {
                 controller.sent(now);
