@@ -98,6 +98,8 @@ pub enum Effect {
     TakeDescription(DescriptionKind, String),
     /// Send silence, or not.
     Mute(bool),
+    /// Cancel no echo, or do.
+    Headphones(bool),
     /// Send a picture, or not.
     Video(bool),
     /// The path is silent: look for the friend on every other.

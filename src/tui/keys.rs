@@ -9,6 +9,10 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 pub enum Action {
     /// Microphone off or on.
     Mute,
+    /// Microphone off or on while it is held; where no release is told, until the next tap.
+    Talk,
+    /// Headphones on or off: echo is cancelled, or not.
+    Headphones,
     /// Camera off or on.
     Camera,
     /// Own picture shown or not.
@@ -83,6 +87,13 @@ use Place::{Call, Consent, Joining, Prompt, Quit, Typing, Waiting, Words};
 /// Every key there is, in the help's order.
 pub const TABLE: &[Binding] = &[
     bind(Action::Mute, &[Char('m')], "microphone off or on", &[Call, Joining]),
+    bind(
+        Action::Talk,
+        &[Char(' ')],
+        "hold to speak while muted; a tap where the terminal tells no release",
+        &[Call],
+    ),
+    bind(Action::Headphones, &[Char('h')], "headphones: no echo to cancel, or some", &[Call, Joining]),
     bind(Action::Camera, &[Char('v')], "camera off or on", &[Call, Joining]),
     bind(Action::OwnPicture, &[Char('o')], "own picture shown or hidden", &[Call]),
     bind(Action::Chat, &[Char('t'), Code(KeyCode::Enter)], "write a message", &[Call]),

@@ -236,6 +236,10 @@ pub struct Model {
     pub remote: Devices,
     /// The own devices.
     pub local: Devices,
+    /// When the key that is held to speak was pressed last; `None` once it was let go of.
+    pub talk: Option<Duration>,
+    /// The friend is heard by headphones.
+    pub headphones: bool,
     /// How packets travel.
     pub path: Option<PathEvent>,
     /// The last second.
@@ -284,6 +288,8 @@ impl Model {
             name: None,
             remote: Devices::default(),
             local: Devices::default(),
+            talk: None,
+            headphones: false,
             path: None,
             stats: None,
             words: None,
