@@ -4,7 +4,9 @@
 //! ```text
 //! relay    every pair of kinds with our relay, and some more: path and time to connected
 //! alone    the same without a relay: STUN and the reply code
+//! punch    how soon a symmetric and a port-restricted NAT become direct, in 20 calls
 //! picture  from the answer to the first picture, by path, also at 40 ms RTT
+//! said     what `diagnose` says of every kind of network, by whom it may ask
 //! wait     a code that waits for five minutes behind a NAT that forgets after 30 seconds
 //! ```
 #![cfg_attr(
@@ -38,6 +40,8 @@ mod figure;
 mod nat {
     pub(crate) mod matrix;
     pub(crate) mod picture;
+    pub(crate) mod punch;
+    pub(crate) mod said;
 }
 
 #[cfg(target_os = "linux")]
@@ -50,7 +54,7 @@ fn main() {}
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::nat::{matrix, picture};
+    use super::nat::{matrix, picture, punch, said};
     use super::natlab::attempt::{Scenario, Servers};
     use super::natlab::kind::{Kind, Side};
     use clap::{Parser, ValueEnum};
@@ -63,7 +67,7 @@ mod linux {
         /// What is measured [default: all of it]
         #[arg(value_enum)]
         parts: Vec<Part>,
-        /// How often each picture is waited for; the median counts
+        /// How often each picture is waited for; the median counts. Ports are guessed four times as often
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
         runs: u32,
         /// Laboratories of the tables that work side by side
@@ -81,7 +85,9 @@ mod linux {
     enum Part {
         Relay,
         Alone,
+        Punch,
         Picture,
+        Said,
         Wait,
     }
 
@@ -99,8 +105,14 @@ mod linux {
         if asked(Part::Alone) {
             right &= matrix::measure(Servers::Stun, options.at_once);
         }
+        if asked(Part::Punch) {
+            right &= punch::measure(options.runs * 4, options.at_once);
+        }
         if asked(Part::Picture) {
             picture::measure(options.runs);
+        }
+        if asked(Part::Said) {
+            right &= said::measure(options.at_once);
         }
         if asked(Part::Wait) {
             right &= wait(Duration::from_secs(options.wait));

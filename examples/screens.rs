@@ -136,6 +136,7 @@ async fn obey(command: Command, events: &Events) {
                 reason: Some(EndReason::Hangup),
                 message: None,
                 help: None,
+                explanation: None,
             };
             send(events, CallEvent::State(event)).await;
         }
@@ -154,7 +155,18 @@ async fn obey(command: Command, events: &Events) {
 
 async fn state(events: &Events, state: CallState, message: Option<&str>) {
     let message = message.map(str::to_owned);
-    send(events, CallEvent::State(StateEvent { state, name: None, reason: None, message, help: None })).await;
+    send(
+        events,
+        CallEvent::State(StateEvent {
+            state,
+            name: None,
+            reason: None,
+            message,
+            help: None,
+            explanation: None,
+        }),
+    )
+    .await;
 }
 
 async fn code(events: &Events, kind: CodeKind, code: &str) {

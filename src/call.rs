@@ -15,6 +15,7 @@ pub mod event;
 pub mod identity;
 pub mod path;
 pub mod peer;
+pub mod rate;
 pub mod session;
 pub mod silence;
 pub mod stats;
@@ -24,6 +25,7 @@ pub mod verify;
 pub use event::state;
 pub use steps::{ANSWER_TIMEOUT, Effect, Input, LifeConfig, REPLY_AFTER, Role};
 
+use crate::nat::explain::Explanation;
 use channel::{DescriptionKind, Talk, clean};
 use ending::Ending;
 use event::{CallEvent, CallState, Command, Side, StateEvent};
@@ -53,6 +55,8 @@ pub struct Call {
     silence: Option<Silence>,
     words: SafetyWords,
     remote_name: Option<String>,
+    /// What was tried so far.
+    explanation: Option<Explanation>,
     muted: bool,
     video_off: bool,
 }
@@ -67,6 +71,7 @@ impl Call {
             silence: None,
             words: SafetyWords::default(),
             remote_name: None,
+            explanation: None,
             muted: false,
             video_off: false,
         }
@@ -171,10 +176,14 @@ impl Call {
             Talk::Chat { text } if self.is_connected() && !text.is_empty() => {
                 vec![Effect::Emit(CallEvent::Chat { from: Side::Remote, text })]
             }
+            Talk::File(talk) if self.is_connected() => vec![Effect::FileHeard(talk)],
             // Which path it is: the session's business; chat before the call: nobody's.
-            Talk::Seen { .. } | Talk::Candidates { .. } | Talk::Approach { .. } | Talk::Chat { .. } => {
-                Vec::new()
-            }
+            Talk::Seen { .. }
+            | Talk::Candidates { .. }
+            | Talk::Approach { .. }
+            | Talk::Punch { .. }
+            | Talk::Chat { .. }
+            | Talk::File(_) => Vec::new(),
             Talk::Hangup => self.end(Ending::RemoteHungUp { connected: self.is_connected() }),
         }
     }
@@ -295,14 +304,13 @@ impl Call {
                 self.devices(Effect::Video(on))
             }
             Command::Say(text) => self.say(&text),
-            Command::Send(_) => vec![Effect::warning(
-                "not_available",
-                "This version cannot send files.",
-                "Share the file another way for now.",
-            )],
+            Command::Send(path) if self.is_connected() => vec![Effect::SendFile(path)],
+            Command::Send(_) => vec![nobody_yet()],
             Command::Verify => self.words.words().map_or_else(Vec::new, |words| {
                 vec![Effect::Emit(CallEvent::Verify { words: words.to_owned(), verified: true })]
             }),
+            Command::Accept if self.is_connected() => vec![Effect::DecideFile(true)],
+            Command::Refuse if self.is_connected() => vec![Effect::DecideFile(false)],
             Command::Accept => self.accept(now),
             Command::Refuse => self.refuse(),
             Command::Hangup => {
@@ -327,8 +335,7 @@ impl Call {
             return Vec::new();
         }
         if !self.is_connected() {
-            let message = "There is nobody to talk to yet.";
-            return vec![Effect::warning("not_connected", message, "Wait for `connected`.")];
+            return vec![nobody_yet()];
         }
         vec![
             Effect::Send(Talk::Chat { text: text.clone() }),
@@ -376,7 +383,7 @@ impl Call {
 
     fn end(&mut self, ending: Ending) -> Vec<Effect> {
         self.phase = Phase::Ended;
-        vec![Effect::Emit(ending.event()), Effect::Finish(ending)]
+        vec![Effect::Emit(ending.explained(self.explanation.as_ref())), Effect::Finish(ending)]
     }
 
     /// Ends, and tells the other end first if there is one.
@@ -384,6 +391,10 @@ impl Call {
         let told = (!self.is_ringing()).then_some(Effect::Send(talk));
         told.into_iter().chain(self.end(ending)).collect()
     }
+}
+
+fn nobody_yet() -> Effect {
+    Effect::warning("not_connected", "There is nobody to talk to yet.", "Wait for `connected`.")
 }
 
 #[cfg(test)]

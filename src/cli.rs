@@ -113,6 +113,9 @@ pub struct DiagnoseArgs {
     /// Use only this local address (repeat)
     #[arg(long, value_name = "ADDR", env = "P2PCALL_BIND", value_delimiter = ',')]
     pub bind: Vec<IpAddr>,
+    /// Reach relays over TCP and TLS by this proxy, as a call would [default: $https_proxy or $ALL_PROXY]
+    #[arg(long, value_name = "URL", env = "P2PCALL_PROXY", hide_env_values = true)]
+    pub proxy: Option<String>,
     /// Also say which path to expect with the friend who made this code; `-` reads standard input
     #[arg(long, value_name = "CODE")]
     pub with: Option<String>,
@@ -179,6 +182,9 @@ pub enum RelayCommand {
         /// A link, the name of a stored relay, or `-` for a link on standard input (repeat)
         #[arg(value_name = "LINK", env = "P2PCALL_RELAY", value_delimiter = ',', hide_env_values = true)]
         relays: Vec<String>,
+        /// Reach them over TCP and TLS by this proxy, as a call would [default: $https_proxy or $ALL_PROXY]
+        #[arg(long, value_name = "URL", env = "P2PCALL_PROXY", hide_env_values = true)]
+        proxy: Option<String>,
         /// One JSON object a relay on standard output
         #[arg(long)]
         json: bool,
@@ -282,6 +288,9 @@ pub struct CallArgs {
     /// In mid-call, try so many seconds to get a lost connection back [default: 120]
     #[arg(long, value_name = "SECONDS", env = "P2PCALL_RECONNECT")]
     pub reconnect: Option<f64>,
+    /// Keep the friend's files in this folder [default: the working directory]
+    #[arg(long, value_name = "DIR", env = "P2PCALL_SAVE_TO")]
+    pub save_to: Option<PathBuf>,
     /// Give up if not connected by then
     #[arg(long, value_name = "SECONDS", env = "P2PCALL_TIMEOUT")]
     pub timeout: Option<f64>,

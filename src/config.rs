@@ -134,4 +134,6 @@ pub struct CallConfig {
     pub timeout: Option<Duration>,
     /// How long a connection that was lost in mid-call is tried to be got back; zero: not at all.
     pub reconnect: Duration,
+    /// Where the friend's files are kept.
+    pub save_to: PathBuf,
 }

@@ -146,6 +146,7 @@ mod tests {
             reason: Some(EndReason::RemoteHangup),
             message: Some("m".into()),
             help: None,
+            explanation: None,
         });
         assert_eq!(value(&ended)["reason"], "remote_hangup");
     }

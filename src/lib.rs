@@ -10,6 +10,7 @@ pub mod code;
 pub mod call;
 pub mod headless;
 pub mod report;
+pub mod share;
 pub mod transport;
 
 pub mod nat;

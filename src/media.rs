@@ -54,12 +54,6 @@ use tokio::sync::mpsc;
 
 /// Coded frames that wait for the network, sound and picture together: 100 ms or so.
 const FRAMES: usize = 8;
-/// Sound's share of the bitrate, and what is enough and what is too little for speech, kbit/s.
-const SOUND_SHARE: u32 = 10;
-const SOUND_KBPS: (u32, u32) = (16, 40);
-/// The least that is left for the picture, kbit/s.
-const MIN_VIDEO_KBPS: u32 = 30;
-
 /// What both ends agreed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Negotiated {
@@ -67,6 +61,34 @@ pub struct Negotiated {
     pub audio: bool,
     /// What the picture is sent with; `None`: none is sent.
     pub video: Option<Codec>,
+}
+
+/// What own sound and picture aim at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Aim {
+    /// bit/s of sound.
+    pub sound: u32,
+    /// The picture; `None`: none is sent for now.
+    pub picture: Option<PictureAim>,
+}
+
+/// What own picture aims at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PictureAim {
+    /// kbit/s.
+    pub kbps: u32,
+    /// Pictures a second.
+    pub fps: u32,
+    /// Columns and rows, even; a size of another shape gets black bars.
+    pub size: (u32, u32),
+}
+
+impl Aim {
+    /// kbit/s of sound and picture together.
+    #[must_use]
+    pub fn kbps(&self) -> u32 {
+        self.sound / 1_000 + self.picture.map_or(0, |picture| picture.kbps)
+    }
 }
 
 /// Counters of both, and how loud it is.
@@ -78,8 +100,8 @@ pub struct MediaStats {
     pub sound: SoundStats,
     /// Loudness in both directions, this moment.
     pub levels: Levels,
-    /// What is aimed at, kbit/s of sound and picture.
-    pub target_kbps: (u32, u32),
+    /// What is aimed at.
+    pub aim: Aim,
 }
 
 /// See the module. Dropping it closes the devices and completes the files; that may take a fifth of a second,
@@ -88,9 +110,7 @@ pub struct MediaStats {
 pub struct Media {
     sound: Sound,
     picture: Picture,
-    fps: u32,
-    size: (u32, u32),
-    target_kbps: std::sync::Mutex<(u32, u32)>,
+    aim: std::sync::Mutex<Aim>,
 }
 
 /// Media that runs: its handle, what it tells, and the coded frames for the peer.
@@ -107,10 +127,10 @@ impl Media {
     pub fn start(
         config: &MediaConfig,
         negotiated: Negotiated,
+        aim: Aim,
         screens: &Screens,
         started: Instant,
     ) -> Result<Started, Failure> {
-        let (sound_kbps, video_kbps) = split(config.bitrate, negotiated.video.is_some());
         let (frames, frames_out) = mpsc::channel(FRAMES);
         let (picture, picture_events) = Picture::start(
             PictureConfig {
@@ -118,7 +138,7 @@ impl Media {
                 video_out: config.video_out.clone(),
                 size: config.size,
                 fps: config.fps,
-                kbps: video_kbps,
+                aim: aim.picture,
                 started,
             },
             negotiated.video,
@@ -130,19 +150,13 @@ impl Media {
             SoundConfig {
                 source,
                 sink: config.speaker.clone(),
-                bitrate: sound_kbps * 1000,
+                bitrate: aim.sound,
                 headphones: config.headphones,
             },
             frames,
             started,
         )?;
-        let media = Self {
-            sound,
-            picture,
-            fps: config.fps,
-            size: config.size,
-            target_kbps: std::sync::Mutex::new((sound_kbps, video_kbps)),
-        };
+        let media = Self { sound, picture, aim: std::sync::Mutex::new(aim) };
         Ok((media, MediaEvents::new(sound_events, picture_events), frames_out))
     }
 
@@ -179,17 +193,17 @@ impl Media {
         self.picture.key_frame();
     }
 
-    /// What the encoders aim at together, kbit/s; the picture keeps its size and rate.
-    pub fn set_bitrate(&self, kbps: u32) {
-        self.set_target(kbps, self.fps, self.size);
+    /// What the encoders aim at from now on.
+    pub fn set_aim(&self, aim: Aim) {
+        self.sound.set_bitrate(aim.sound);
+        self.picture.set_aim(aim.picture);
+        *self.aim() = aim;
     }
 
-    /// What the encoders aim at together, kbit/s, and the picture's rate and size.
-    pub fn set_target(&self, kbps: u32, fps: u32, size: (u32, u32)) {
-        let (sound, video) = split(kbps, true);
-        self.sound.set_bitrate(sound * 1000);
-        self.picture.set_target(video, fps, size);
-        *self.target() = (sound, video);
+    /// The picture that was coded last will have left at this time on the call's clock: before that another one
+    /// would only wait.
+    pub fn picture_leaves_until(&self, clear: Duration) {
+        self.picture.leaves_until(clear);
     }
 
     /// What the network does: the round trip, and the fraction of packets lost on the way to the friend.
@@ -216,21 +230,14 @@ impl Media {
             picture: self.picture.stats(),
             sound: self.sound.stats(),
             levels: self.sound.levels(),
-            target_kbps: *self.target(),
+            aim: *self.aim(),
         }
     }
 
-    /// A writer that panicked left a whole pair behind: it is assigned at once.
-    fn target(&self) -> std::sync::MutexGuard<'_, (u32, u32)> {
-        self.target_kbps.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// A writer that panicked left a whole aim behind: it is assigned at once.
+    fn aim(&self) -> std::sync::MutexGuard<'_, Aim> {
+        self.aim.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
-}
-
-/// Sound's and picture's parts of a bitrate, kbit/s. Sound comes first: a call without it is none.
-fn split(kbps: u32, with_video: bool) -> (u32, u32) {
-    let sound = if with_video { kbps / SOUND_SHARE } else { kbps };
-    let sound = sound.clamp(SOUND_KBPS.0, SOUND_KBPS.1);
-    (sound, kbps.saturating_sub(sound).max(MIN_VIDEO_KBPS))
 }
 
 /// The picture codecs of this build, best first.
@@ -272,21 +279,14 @@ mod tests {
         }
     }
 
-    #[test]
-    fn sound_gets_its_share_first() {
-        for (kbps, video, parts) in
-            [(600, true, (40, 560)), (100, true, (16, 84)), (20, true, (16, 30)), (64, false, (40, 30))]
-        {
-            assert_eq!(split(kbps, video), parts, "{kbps}");
-        }
-    }
+    const AIM: Aim = Aim { sound: 32_000, picture: Some(PictureAim { kbps: 300, fps: 30, size: (160, 90) }) };
 
     #[test]
     fn both_kinds_of_frame_flow_and_come_back_as_first_frames() {
         let started = Instant::now();
         let negotiated = Negotiated { audio: true, video: Some(Codec::H264) };
         let (media, mut events, mut frames) =
-            Media::start(&config(), negotiated, &Screens::default(), started).unwrap();
+            Media::start(&config(), negotiated, AIM, &Screens::default(), started).unwrap();
         let (mut sound, mut pictures) = (0, 0);
         while sound < 5 || pictures < 5 {
             match frames.blocking_recv().unwrap().codec.kind() {
@@ -314,7 +314,7 @@ mod tests {
     fn what_was_not_agreed_on_is_not_sent() {
         let negotiated = Negotiated { audio: false, video: None };
         let (media, _events, mut frames) =
-            Media::start(&config(), negotiated, &Screens::default(), Instant::now()).unwrap();
+            Media::start(&config(), negotiated, AIM, &Screens::default(), Instant::now()).unwrap();
         std::thread::sleep(Duration::from_millis(150));
         assert!(frames.try_recv().is_err());
         drop(media);

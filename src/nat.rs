@@ -9,10 +9,11 @@
 //!                               summary out of a code ----+--> predict: path, sure, why
 //! ```
 //!
-//! [`probe`], [`classify`], [`predict`] and [`report`] are pure; [`run`] and [`portmap`] have the sockets. None of them
+//! [`explain`] says afterwards why an attempt came to nothing. It, [`probe`], [`classify`], [`predict`] and [`report`] are pure; [`run`] and [`portmap`] have the sockets. None of them
 //! knows of calls or codes beyond the sixteen bits of [`crate::code::network`].
 
 pub mod classify;
+pub mod explain;
 pub mod facts;
 pub mod glance;
 pub mod meet;
@@ -21,3 +22,4 @@ pub mod predict;
 pub mod probe;
 pub mod report;
 pub mod run;
+pub mod turns;

@@ -52,23 +52,29 @@ mod names;
 mod nat64;
 mod port;
 mod proxy;
+mod punch;
 mod refusal;
 mod relay;
 mod roam;
 pub mod router;
 mod servers;
 mod stream;
+mod tally;
 pub mod turn;
 mod ways;
 
 pub use candidate::{LocalCandidate, RelayPath, ServerFailure, ServerName, ServerProblem};
 pub use ledger::Gathered;
 pub use port::{Agent, Port};
+pub use punch::sockets::{Agreed, Punching};
 pub use router::{AgentId, Credentials, Dropped, LinkId, OfferId};
+pub(crate) use stream::dial;
+pub use tally::Count;
 #[cfg(test)]
 pub(crate) use ways::relays as relays_of;
 pub use ways::{GuestAccess, RelayServer, Way};
 
+use crate::call::event::PathKind;
 use crate::config::NetworkConfig;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -88,6 +94,17 @@ const GRACE: Duration = Duration::from_millis(250);
 
 /// Events that may wait for the session.
 const EVENTS: usize = 256;
+
+/// What happened between one of our addresses and one of the friend's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PairCount {
+    /// Ours: a socket, or an allocation.
+    pub local: LocalCandidate,
+    /// The friend's.
+    pub remote: SocketAddr,
+    /// What happened.
+    pub count: Count,
+}
 
 /// Something the session should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -247,16 +264,36 @@ impl Transport {
         self.send_everywhere(addresses, &asking);
     }
 
+    /// Opens the NATs of this side for what may come from these addresses, from every socket. Relays need no such thing:
+    /// they let in a machine, whatever its port (RFC 8656 §9).
+    pub fn let_in(&self, addresses: &[SocketAddr]) {
+        let opening = knock::opening(servers::random_id());
+        for (link, _) in self.hub.links().into_iter().filter(|(_, one)| one.kind == PathKind::Host) {
+            let Some(outlet) = self.hub.outlet(link) else { continue };
+            let family = addresses.iter().filter(|to| to.is_ipv4() == outlet.candidate().address.is_ipv4());
+            family.for_each(|to| outlet.send(*to, &opening));
+        }
+    }
+
+    /// Has the ports of a hard NAT guessed, as agreed with the friend. A socket that is reached becomes a port of all
+    /// later agents.
+    pub fn punch(&self, agreed: Agreed) -> Punching {
+        Punching::start(Arc::clone(&self.servers), agreed)
+    }
+
     fn send_everywhere(&self, addresses: &[SocketAddr], bytes: &[u8]) {
         for (link, candidate) in self.hub.links() {
             let Some(outlet) = self.hub.outlet(link) else { continue };
             let family = addresses.iter().filter(|to| to.is_ipv4() == candidate.address.is_ipv4());
-            family.for_each(|to| outlet.send(*to, bytes));
+            for to in family {
+                self.hub.knocked(link, *to);
+                outlet.send(*to, bytes);
+            }
         }
     }
 
     /// Whether NAT mappings are kept open by STUN, as they are from the start. A connected call keeps its own
-    /// path open and need not tell a STUN server every 15 s.
+    /// path open and need not tell a STUN server every few seconds.
     pub fn keep_alive(&self, on: bool) {
         self.servers.keep_alive(Instant::now(), on);
     }
@@ -298,6 +335,11 @@ impl Transport {
     /// Bytes of datagrams that went through a relay so far, at this end or the friend's, both ways.
     pub fn relayed(&self) -> u64 {
         self.hub.relayed()
+    }
+
+    /// What happened on each pair of addresses since the start.
+    pub fn pairs(&self) -> Vec<PairCount> {
+        self.hub.pairs()
     }
 
     /// What was dropped so far, and why.

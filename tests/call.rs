@@ -1,6 +1,8 @@
 //! Calls between two real processes on this machine: how they begin, are kept apart, and end.
 #![expect(clippy::disallowed_methods, reason = "a test measures by the clock")]
 
+#[path = "call/files.rs"]
+mod files;
 mod support;
 
 use std::time::{Duration, Instant};

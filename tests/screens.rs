@@ -1,6 +1,6 @@
 //! Every screen at five sizes, as snapshots; and no screen at any size panics or leaves its cells. Pictures
 //! show as shaded areas: `░` the friend's, `▒` the own.
-#![expect(clippy::indexing_slicing, reason = "a test that fails here is to fail")]
+#![expect(clippy::indexing_slicing, clippy::expect_used, reason = "a test that fails here is to fail")]
 #![expect(clippy::format_push_string, reason = "a few lines of text")]
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -8,6 +8,9 @@ use p2pcall::call::event::{
     AudioStats, CallEvent, CallState, CodeEvent, CodeForm, CodeKind, CodecNames, DirectionStats, Notice,
     PathEvent, PathKind, Protocol, Side, StateEvent, StatsEvent, VideoStats,
 };
+use p2pcall::code::network::{Mapping, NetworkSummary, Udp};
+use p2pcall::nat::explain::{Attempt, Pair, Reply, explain};
+use p2pcall::nat::predict::Meeting;
 use p2pcall::picture::{CellSize, ColorDepth};
 use p2pcall::tui::input::TextInput;
 use p2pcall::tui::model::{CODE_LIMIT, Copied, CopyWhat, Model, QrView, Role, Screen, Share, Which};
@@ -45,7 +48,14 @@ impl Script {
 
     fn state(self, state: CallState, name: Option<&str>, message: Option<&str>) -> Self {
         let (name, message) = (name.map(str::to_owned), message.map(str::to_owned));
-        self.call(CallEvent::State(StateEvent { state, name, reason: None, message, help: None }))
+        self.call(CallEvent::State(StateEvent {
+            state,
+            name,
+            reason: None,
+            message,
+            help: None,
+            explanation: None,
+        }))
     }
 
     fn keys(self, keys: &str) -> Self {
@@ -87,6 +97,36 @@ fn reply() -> Script {
         .state(CallState::Connecting, None, Some("Trying 192.168.1.20 and 203.0.113.7."))
         .then(code(CodeKind::Answer, "531N-2G66-6DJ4-VQ7E", Some(true)))
         .then(Msg::Copied(CopyWhat::Invitation, Copied::Certain))
+}
+
+/// An attempt between two networks that hide their ports, ten seconds in.
+fn attempt() -> CallEvent {
+    let pair = |local: &str, remote: &str, remote_kind, sent, heard| Pair {
+        local: local.parse().expect("an address"),
+        local_kind: PathKind::Host,
+        protocol: Protocol::Udp,
+        remote: remote.parse().expect("an address"),
+        remote_kind,
+        sent,
+        answered: 0,
+        heard,
+        refused: false,
+        forbidden: false,
+    };
+    let (lan, vpn) = ("192.168.100.105:41234", "[2001:db8:7:1234:5678:9abc:def0:3]:41234");
+    let network = NetworkSummary { mapping: Mapping::Dependent, udp: Udp::Open, ..NetworkSummary::default() };
+    let attempt = Attempt {
+        meeting: Meeting { ours: network, theirs: network, same_address: Some(false), ..Meeting::default() },
+        pairs: vec![
+            pair(lan, "203.0.113.119:54321", PathKind::Srflx, 260, 0),
+            pair(lan, "203.0.113.119:61002", PathKind::Prflx, 12, 7),
+            pair(lan, "192.168.1.20:54321", PathKind::Host, 260, 0),
+            pair(vpn, "[2001:db8:9:1234:5678:9abc:def0:9]:54321", PathKind::Host, 260, 0),
+        ],
+        reply: Reply::Shown,
+        ..Attempt::default()
+    };
+    CallEvent::Pairs(Box::new(explain(&attempt).expect("pairs were tried")))
 }
 
 fn prompt() -> Script {
@@ -134,6 +174,7 @@ fn stats() -> CallEvent {
             frames_decoded: 8_120,
             freezes: 1,
             freeze_ms: 620,
+            frozen: false,
         },
         audio: AudioStats {
             level_in_dbfs: Some(-31.0),
@@ -241,6 +282,16 @@ fn the_answerer_shows_the_reply_code() {
 }
 
 #[test]
+fn an_attempt_is_explained_while_it_lasts() {
+    let joining = Script::new(Role::Answer).state(CallState::Connecting, None, None);
+    check("attempt", &joining.call(attempt()).keys("d"));
+    check("attempt_reply", &reply().call(attempt()).keys("d"));
+    check("attempt_waiting", &waiting().call(attempt()).keys("d"));
+    let closed = shown(&waiting().call(attempt()).keys("dd").0, (80, 24));
+    assert_eq!(closed, shown(&waiting().0, (80, 24)), "and d closes it");
+}
+
+#[test]
 fn the_prompt_says_what_is_wrong_with_a_code() {
     check("prompt", &prompt());
 }
@@ -271,7 +322,16 @@ fn the_demo_shows_both_ends() {
 
 #[test]
 fn a_terminal_without_utf8_gets_ascii_only() {
-    for mut script in [waiting(), reply(), prompt(), consent(), talk(), demo(), call().keys("d?")] {
+    for mut script in [
+        waiting(),
+        reply(),
+        reply().call(attempt()).keys("d"),
+        prompt(),
+        consent(),
+        talk(),
+        demo(),
+        call().keys("d?"),
+    ] {
         script.0.look = Look { colors: ColorDepth::Never, utf8: false, cell: CELL };
         // Text from the friend may be anything; here it has to become ASCII as well.
         script.0.name = Some("Zoë 日本".to_owned());
@@ -297,7 +357,8 @@ fn any_script() -> impl Strategy<Value = Script> {
     let start = 0..8_usize;
     (start, any::<String>(), any::<bool>(), "[?dwtqorcm]{0,4}", 1_u32..4000, 1_u32..4000).prop_map(
         |(start, text, utf8, keys, width, height)| {
-            let all = [waiting, reply, prompt, consent, call, talk, demo, waiting];
+            let trying = || reply().call(attempt()).keys("d");
+            let all = [waiting, reply, prompt, consent, call, talk, demo, trying];
             let mut script = (all[start % all.len()])();
             script.0.look = Look { colors: ColorDepth::Ansi, utf8, cell: CELL };
             script

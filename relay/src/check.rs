@@ -6,14 +6,20 @@ mod reach;
 mod report;
 mod steps;
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::net::TcpStream;
 
 pub use report::{Level, Progress, Report, Step, StepName};
 
 use crate::client::{Client, Session, Wire};
 use crate::link::{Link, Transport};
 use crate::server::PeerRules;
+use reach::Way;
 use steps::names;
 
 use tokio::time::Instant;
@@ -24,10 +30,20 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// stop a call stops the check, and no other.
 const CREDENTIAL_SECONDS: u64 = 86_400;
 
+/// Makes a TCP connection to a host and port in place of this machine: a proxy, say.
+pub type Dial = Arc<dyn Fn(String, u16) -> Dialling + Send + Sync>;
+/// A connection that is being made.
+pub type Dialling = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
+
 /// Tests the server of a link. `unix` is the time (seconds since 1970), for time-limited credentials; `said` is
 /// told what begins and how it came out.
 pub async fn run(link: &Link, unix: u64, said: impl FnMut(Progress<'_>)) -> Report {
-    let mut check = Check { link, unix, said, report: Report::default() };
+    run_by(link, unix, None, said).await
+}
+
+/// The same, TCP and TLS by whom `dial` asks for connections. UDP goes its own way.
+pub async fn run_by(link: &Link, unix: u64, dial: Option<Dial>, said: impl FnMut(Progress<'_>)) -> Report {
+    let mut check = Check { way: Way { link, dial }, link, unix, said, report: Report::default() };
     if let Some((server, transport, wire)) = check.reach().await {
         check.use_it(server, transport, wire).await;
     }
@@ -36,6 +52,7 @@ pub async fn run(link: &Link, unix: u64, said: impl FnMut(Progress<'_>)) -> Repo
 
 /// A check under way.
 struct Check<'l, F> {
+    way: Way<'l>,
     link: &'l Link,
     unix: u64,
     said: F,
@@ -55,13 +72,13 @@ impl<F: FnMut(Progress<'_>)> Check<'_, F> {
     /// Name and transports. UDP is preferred, and tried first.
     async fn reach(&mut self) -> Option<(SocketAddr, Transport, Wire)> {
         self.begin(StepName::Resolve);
-        let (server, step) = reach::resolve(self.link).await;
+        let (server, step) = reach::resolve(&self.way).await;
         self.note(step);
         let server = server?;
         let mut best = None;
         for transport in self.link.transports() {
             self.begin(StepName::of(transport));
-            let (outcome, step) = reach::connect(self.link, server, transport).await;
+            let (outcome, step) = reach::connect(&self.way, server, transport).await;
             self.note(step);
             if let Some((wire, mapped)) = outcome {
                 self.report.outside |= is_outside(server.ip(), mapped);
@@ -94,7 +111,7 @@ impl<F: FnMut(Progress<'_>)> Check<'_, F> {
         }
         let Some(allocated) = allocated else { return };
         self.begin(StepName::Echo);
-        let other = reach::reconnect(self.link, server, transport).await;
+        let other = reach::reconnect(&self.way, server, transport).await;
         let (echo, figures) = steps::echo(self.link, self.unix, &mut client, &allocated, other).await;
         self.note(echo);
         if let Some((loss, jitter)) = figures {
@@ -105,7 +122,7 @@ impl<F: FnMut(Progress<'_>)> Check<'_, F> {
             let doorbell = steps::doorbell(&mut client, &allocated, &host.ufrag, self.report.outside).await;
             self.note(doorbell);
             self.begin(StepName::Guest);
-            let other = reach::reconnect(self.link, server, transport).await;
+            let other = reach::reconnect(&self.way, server, transport).await;
             let guest = steps::guest(&mut client, &allocated, host, other).await;
             self.note(guest);
         }

@@ -12,6 +12,8 @@ const MAX_MESSAGE: usize = 64 * 1024;
 pub const MAX_NAME: usize = 64;
 /// The longest line of chat, characters.
 pub const MAX_CHAT: usize = 4_000;
+/// The longest name of a file, characters.
+const MAX_FILE_NAME: usize = 1_000;
 /// The most candidates taken from a greeting.
 const MAX_CANDIDATES: usize = 32;
 /// RFC 8445 §16.1: the longest user name fragment.
@@ -51,6 +53,16 @@ pub enum Talk {
         ufrag: String,
         /// Where it rings from.
         candidates: Vec<Candidate>,
+    },
+    /// How a NAT shows the sender: where one of two hides its ports from each peer, and the other does not, they can be
+    /// guessed ([`crate::transport::Punching`]).
+    Punch {
+        /// What the sender calls itself when it knocks.
+        ufrag: String,
+        /// Each peer sees another port of it.
+        hard: bool,
+        /// Where its socket is seen; of a hard one the port means nothing.
+        address: SocketAddr,
     },
     /// The address that the sender's packets of the chosen path come from, as it sees them.
     Seen {
@@ -98,8 +110,68 @@ pub enum Talk {
         /// The line.
         text: String,
     },
+    /// About a file.
+    File(FileTalk),
     /// The sender hangs up, now.
     Hangup,
+}
+
+/// What is said about files; their bytes travel on a channel of their own (`share/frame.rs`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum FileTalk {
+    /// The sender has one; said anew after each reconnection.
+    Offer {
+        /// The sender's number for it.
+        id: u32,
+        /// Its name.
+        name: String,
+        /// Its length.
+        bytes: u64,
+    },
+    /// Its receiver wants it.
+    Take {
+        /// Which.
+        id: u32,
+        /// From this byte on.
+        from: u64,
+    },
+    /// Its receiver has it, whole.
+    Kept {
+        /// Which.
+        id: u32,
+    },
+    /// Nothing comes of it.
+    Stop {
+        /// Which.
+        id: u32,
+        /// It is a file of the one who hears this.
+        yours: bool,
+        /// Why.
+        why: Stopped,
+    },
+}
+
+/// Why a file does not arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stopped {
+    /// A person did not want it.
+    Refused,
+    /// A person stopped it on its way.
+    Cancelled,
+    /// The receiver's disk is full.
+    NoSpace,
+    /// The receiver's folder can't be written.
+    Unwritable,
+    /// The sender can't read it.
+    Unreadable,
+    /// It changed while it was sent.
+    Changed,
+    /// Its digest is another.
+    Damaged,
+    /// Too many wait.
+    Busy,
 }
 
 /// An address at which the sender can be reached.
@@ -161,11 +233,17 @@ impl Message {
                 candidates.truncate(MAX_CANDIDATES);
                 Talk::Approach { ufrag: clean(&ufrag, MAX_UFRAG), candidates }
             }
+            Talk::Punch { ufrag, hard, address } => {
+                Talk::Punch { ufrag: clean(&ufrag, MAX_UFRAG), hard, address }
+            }
             Talk::Candidates { mut candidates } => {
                 candidates.truncate(MAX_CANDIDATES);
                 Talk::Candidates { candidates }
             }
             Talk::Chat { text } => Talk::Chat { text: clean(&text, MAX_CHAT) },
+            Talk::File(FileTalk::Offer { id, name, bytes }) => {
+                Talk::File(FileTalk::Offer { id, name: clean(&name, MAX_FILE_NAME), bytes })
+            }
             other => other,
         }))
     }
@@ -210,6 +288,7 @@ mod tests {
             },
             Talk::Candidates { candidates: Vec::new() },
             Talk::Approach { ufrag: "abcd".into(), candidates: Vec::new() },
+            Talk::Punch { ufrag: "abcd".into(), hard: true, address: ([192, 0, 2, 1], 5_000).into() },
             Talk::Seen { address: ([192, 0, 2, 1], 5_000).into() },
             Talk::SasCommit { digest: [7; 32] },
             Talk::SasNonce { nonce: [8; 32] },
@@ -219,6 +298,10 @@ mod tests {
             Talk::Description { kind: DescriptionKind::Offer, sdp: "v=0\r\n".into() },
             Talk::Devices { muted: true, video_off: false },
             Talk::Chat { text: "hello".into() },
+            Talk::File(FileTalk::Offer { id: 1, name: "a.txt".into(), bytes: 7 }),
+            Talk::File(FileTalk::Take { id: 1, from: 0 }),
+            Talk::File(FileTalk::Kept { id: 1 }),
+            Talk::File(FileTalk::Stop { id: 1, yours: true, why: Stopped::NoSpace }),
             Talk::Hangup,
         ];
         talk.into_iter().map(Message::Talk).chain([Message::Auth([3; 32])]).collect()

@@ -4,6 +4,7 @@
 use super::channel::Talk;
 use super::event::{CallEvent, CallState, EndReason, StateEvent};
 use crate::error::{Exit, Failure};
+use crate::nat::explain::Explanation;
 use std::time::Duration;
 
 /// The ways a call ends.
@@ -161,14 +162,43 @@ impl Ending {
 
     /// The last event of the call.
     pub fn event(&self) -> CallEvent {
-        let (message, help) = self.words();
+        self.explained(None)
+    }
+
+    /// The same, of an attempt that can be explained: the likely cause, and one next command.
+    pub fn explained(&self, explanation: Option<&Explanation>) -> CallEvent {
+        let explanation = explanation.filter(|one| self.is_explained_by(one));
+        let (mut message, mut help) = self.words();
+        if let (Some(begin), Some(verdict)) =
+            (self.beginning(), explanation.and_then(|one| one.verdict.as_ref()))
+        {
+            message = format!("{begin} {}", verdict.cause);
+            verdict.advice.clone_into(&mut help);
+        }
         CallEvent::State(StateEvent {
             state: CallState::Ended,
             name: None,
             reason: Some(self.reason()),
             message: Some(message),
             help: (!help.is_empty()).then_some(help),
+            explanation: explanation.cloned().map(Box::new),
         })
+    }
+
+    /// No call came about, though something was tried. Whoever hangs up on a friend who is there knows why.
+    fn is_explained_by(&self, explanation: &Explanation) -> bool {
+        let unmet = || explanation.pairs.iter().all(|pair| pair.answered == 0);
+        self.beginning().is_some() || (matches!(self, Self::HungUp { connected: false }) && unmet())
+    }
+
+    /// What happened, before the cause.
+    fn beginning(&self) -> Option<&'static str> {
+        match self {
+            Self::NobodyAnswered => Some("Nobody answered in time, and the code is dead now."),
+            Self::NoPath { .. } => Some("No path to your friend was found."),
+            Self::LostEarly => Some("The path to your friend was lost before the call began."),
+            _ => None,
+        }
     }
 }
 
@@ -197,7 +227,51 @@ pub(super) fn seconds(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::event::{PathKind, Protocol};
     use super::*;
+    use crate::nat::explain::{Attempt, Pair, explain};
+
+    #[test]
+    fn an_attempt_that_came_to_nothing_is_explained_and_a_call_is_not() {
+        let explanation = |answered| {
+            let pair = Pair {
+                local: ([192, 0, 2, 1], 1).into(),
+                local_kind: PathKind::Host,
+                protocol: Protocol::Udp,
+                remote: ([192, 0, 2, 2], 2).into(),
+                remote_kind: PathKind::Srflx,
+                sent: 9,
+                answered,
+                heard: 0,
+                refused: false,
+                forbidden: false,
+            };
+            explain(&Attempt { pairs: vec![pair], ..Attempt::default() }).unwrap()
+        };
+        for (ending, answered, explained, begins) in [
+            (
+                Ending::NoPath { reply_shown: true },
+                0,
+                true,
+                "No path to your friend was found. Nobody answers",
+            ),
+            (Ending::NobodyAnswered, 0, true, "Nobody answered in time, and the code is dead now. Nobody"),
+            (
+                Ending::LostEarly,
+                5,
+                true,
+                "The path to your friend was lost before the call began. The two ends",
+            ),
+            (Ending::HungUp { connected: false }, 0, true, "Stopped before a call came about."),
+            (Ending::HungUp { connected: false }, 5, false, "Stopped before a call came about."),
+            (Ending::HungUp { connected: true }, 5, false, "You hung up."),
+            (Ending::CodeUsed, 0, false, "This code was already used."),
+        ] {
+            let CallEvent::State(event) = ending.explained(Some(&explanation(answered))) else { panic!() };
+            assert_eq!(event.explanation.is_some(), explained, "{ending:?}");
+            assert!(event.message.unwrap().starts_with(begins), "{ending:?}");
+        }
+    }
 
     #[test]
     fn exit_codes_are_those_of_the_contract() {

@@ -2,6 +2,7 @@
 //! `--json` share. Serialised as the command line's contract wants it. Knows no screen and no network.
 
 use crate::media::frame::MediaKind;
+use crate::nat::explain::Explanation;
 use crate::nat::predict::Prediction;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -16,6 +17,8 @@ pub enum CallEvent {
     State(StateEvent),
     /// Which path to expect, before a packet is sent to the friend; again when more is known.
     Prediction(Prediction),
+    /// What was tried so far and what came of it, every two seconds of an attempt to connect.
+    Pairs(Box<Explanation>),
     /// The path that packets take, on connect and at each change.
     Path(PathEvent),
     /// The first remote frame of a kind.
@@ -34,17 +37,8 @@ pub enum CallEvent {
         /// The text, control characters removed.
         text: String,
     },
-    /// A file on its way.
-    File {
-        /// Its name, made harmless.
-        name: String,
-        /// Its size.
-        bytes: u64,
-        /// Bytes that have arrived.
-        done: u64,
-        /// Where it is kept (the receiving side).
-        path: Option<String>,
-    },
+    /// A file that is offered, on its way, or settled.
+    File(FileEvent),
     /// The safety words.
     Verify {
         /// Four words, separated by spaces; the same on both screens when nobody sits in the middle.
@@ -78,6 +72,39 @@ pub enum Side {
     Local,
     /// The friend's end.
     Remote,
+}
+
+/// A file between the two ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileEvent {
+    /// Whose file it is.
+    pub from: Side,
+    /// How far it is.
+    pub state: FileState,
+    /// Its name, made harmless.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Bytes that have arrived.
+    pub done: u64,
+    /// Where it is kept (the receiving side, once it is whole).
+    pub path: Option<String>,
+}
+
+/// How far a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileState {
+    /// The receiving side is asked.
+    Offered,
+    /// On its way.
+    Moving,
+    /// Arrived, whole and checked.
+    Done,
+    /// The receiving side did not want it.
+    Refused,
+    /// It does not arrive; a warning says why.
+    Failed,
 }
 
 /// A code to hand over.
@@ -135,12 +162,15 @@ pub struct StateEvent {
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// What was tried, where a call did not come about.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Box<Explanation>>,
 }
 
 impl StateEvent {
     /// A step with nothing more to say.
     pub fn new(state: CallState, name: Option<String>) -> Self {
-        Self { state, name, reason: None, message: None, help: None }
+        Self { state, name, reason: None, message: None, help: None, explanation: None }
     }
 }
 
@@ -289,6 +319,8 @@ pub struct VideoStats {
     pub freezes: u32,
     /// And for how long in all.
     pub freeze_ms: u64,
+    /// Whether it stands still so long at this moment.
+    pub frozen: bool,
 }
 
 /// Sound.

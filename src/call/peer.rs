@@ -21,15 +21,19 @@
 //! What it does not do: bind sockets, speak to servers (the transport does), decide who may call (the code
 //! and the session do), code media. It does not reconnect: a path that is lost is told, and that is all.
 
+mod bulk;
 mod checks;
 mod classic;
 mod counters;
 mod events;
 mod gate;
 mod interceptors;
+mod ledger;
 mod media;
 mod nacks;
 mod negotiation;
+mod nudge;
+mod numbers;
 mod outbox;
 mod packets;
 mod reception;
@@ -41,6 +45,8 @@ mod types;
 
 pub use checks::RELAY_HOLD;
 pub use counters::{Count, KindSample};
+pub use ledger::{News, Summary};
+pub use media::Sending;
 pub use negotiation::Agreement;
 pub use sdp::Candidate;
 pub use sent::SentStreams;
@@ -50,9 +56,12 @@ pub use types::{IceCredentials, PeerConfig, PeerError, PeerEvent, PeerSample};
 use crate::call::event::PathKind;
 use crate::call::identity;
 use crate::media::frame::{EncodedFrame, MediaPacket};
+use bulk::Bulk;
+use bytes::Bytes;
 use events::{Handler, Note, Notes, OpenChannel, Pump};
 use media::Media;
 use negotiation::Negotiator;
+use nudge::Nudge;
 use outbox::Outbox;
 use rtc::data_channel::RTCDataChannelInit;
 use socket::{Tasks, Wire};
@@ -81,6 +90,8 @@ pub struct PeerStreams {
     pub audio: mpsc::Receiver<MediaPacket>,
     /// Pictures as they come, every packet once.
     pub video: mpsc::Receiver<MediaPacket>,
+    /// The files' channel, message by message. Who lets it fill loses the rest of the file.
+    pub files: mpsc::Receiver<Bytes>,
 }
 
 impl PeerStreams {
@@ -101,6 +112,8 @@ pub struct Peer {
     wire: Arc<Wire>,
     notes: Notes,
     channel: OpenChannel,
+    nudge: Nudge,
+    bulk: Bulk,
     media: Arc<Media>,
     negotiator: Negotiator,
     outbox: Outbox,
@@ -140,8 +153,10 @@ impl Peer {
         let hurried = Arc::clone(&wire);
         tasks.spawn(async move { hurried.hurry().await });
         tasks.spawn(outlets.run(Arc::clone(&media), config.sent.clone()));
-        let peer = Self { connection, wire, notes, channel, media, negotiator, outbox, tasks };
-        Ok((peer, PeerStreams { events, audio: inlets.audio, video: inlets.video }))
+        let nudge = Nudge::default();
+        let (bulk, files) = Bulk::new();
+        let peer = Self { connection, wire, notes, channel, nudge, bulk, media, negotiator, outbox, tasks };
+        Ok((peer, PeerStreams { events, audio: inlets.audio, video: inlets.video, files }))
     }
 
     /// Stage 1 of a code, as the one who made it: controlling, DTLS server, and patient. Who rings with the
@@ -211,7 +226,23 @@ impl Peer {
     /// `Closed` before `ChannelOpen` and after `ChannelClosed`; `Stack` for a message that is too long.
     pub async fn send(&self, message: &[u8]) -> Result<(), PeerError> {
         let channel = self.channel.get().ok_or(PeerError::Closed)?;
-        Ok(channel.send(message.into()).await?)
+        channel.send(message.into()).await?;
+        self.nudge.said();
+        Ok(())
+    }
+
+    /// Sends one message of the files' channel. It waits for nothing but the stack: how much may be on its way is
+    /// the caller's to know (`share/pace.rs`).
+    ///
+    /// # Errors
+    /// `Closed` without such a channel: a description that came by hand has none.
+    pub async fn send_file(&self, message: &[u8]) -> Result<(), PeerError> {
+        self.bulk.send(message).await
+    }
+
+    /// Sends what says nothing, so that what was lost before it is noticed and sent again.
+    pub async fn nudge(&self) {
+        Nudge::now(&self.channel).await;
     }
 
     /// An offer of sound and picture both ways, for the data channel. It and its answer carry no candidates.
@@ -246,6 +277,24 @@ impl Peer {
     /// to the next key frame, which is asked for), anything of a codec that was not agreed on.
     pub fn send_frame(&self, frame: EncodedFrame) -> bool {
         self.outbox.put(frame)
+    }
+
+    /// When every picture that was taken will have left, on the call's clock: before that there is no use in another.
+    pub fn clear(&self) -> Duration {
+        self.media.clear()
+    }
+
+    /// How frames are sent from now on.
+    pub fn send_as(&self, sending: Sending) {
+        self.media.send_as(sending);
+    }
+
+    /// What became of what was sent, since this was last asked: several times a second, for the rate.
+    pub fn news(&self) -> News {
+        let now = self.media.at(self.media.now());
+        let mut news = self.media.ledger().news(now);
+        news.round_trip = self.wire.round_trip();
+        news
     }
 
     /// Asks the remote end for a key frame, at most five times a second.
@@ -310,6 +359,11 @@ impl Peer {
         let init = RTCDataChannelInit { negotiated: Some(0), ..RTCDataChannelInit::default() };
         let channel = self.connection.create_data_channel(CHANNEL_LABEL, Some(init)).await?;
         self.notes.put(Note::Channel(channel));
+        // Only p2pcall's other end knows what to make of it.
+        self.tasks.spawn(self.nudge.clone().run(self.channel.clone()));
+        let init = RTCDataChannelInit { negotiated: Some(1), ..RTCDataChannelInit::default() };
+        let channel = self.connection.create_data_channel(bulk::LABEL, Some(init)).await?;
+        self.tasks.spawn(self.bulk.clone().run(channel));
         Ok(())
     }
 }

@@ -9,14 +9,19 @@
 mod again;
 mod answer;
 mod ask;
+mod attempt;
 pub mod classic;
 mod converse;
+mod course;
+mod describe;
 mod expect;
 mod farewell;
+mod files;
 mod handshake;
 mod media;
 mod meeting;
 mod offer;
+mod punch;
 mod relayed;
 
 use super::Role;
@@ -36,6 +41,8 @@ use crate::transport::{
 };
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
+
+use attempt::Trying;
 
 pub use answer::answer;
 pub use ask::answer_when_asked;
@@ -68,6 +75,8 @@ struct Session {
     failures_told: Vec<ServerFailure>,
     /// The path that was last said to be expected.
     expected: Option<Prediction>,
+    /// What is known of the attempt to connect.
+    trying: Trying,
 }
 
 impl Session {
@@ -81,6 +90,7 @@ impl Session {
                 path: Path::default(),
                 failures_told: Vec::new(),
                 expected: None,
+                trying: Trying::default(),
             }),
             Err(error) => {
                 let message = format!("No network to call over: {error}.");

@@ -1,9 +1,10 @@
 //! What goes into the life of a call and what comes out of it, and how long each step may take. Only values.
 
-use super::channel::{Candidate, DescriptionKind, Talk};
+use super::channel::{Candidate, DescriptionKind, FileTalk, Talk};
 use super::ending::Ending;
 use super::event::{CallEvent, Command, Notice};
 use super::verify::Verification;
+use crate::nat::explain::Explanation;
 use std::time::Duration;
 
 /// Without a path the answerer shows a reply code after so long (design: most direct paths take under 2 s).
@@ -11,11 +12,11 @@ pub const REPLY_AFTER: Duration = Duration::from_secs(4);
 /// An answerer gives up after so long, unless it showed a reply code.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Whoever authenticated says hello and exchanges the safety words' nonces within this.
-pub(super) const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 /// A person decides about the consent within this.
 pub(super) const CONSENT_TIMEOUT: Duration = Duration::from_secs(120);
 /// Descriptions are exchanged within this.
-pub(super) const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const OPENING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Which end of the code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +103,12 @@ pub enum Effect {
     Headphones(bool),
     /// Send a picture, or not.
     Video(bool),
+    /// Offer this file to the friend.
+    SendFile(std::path::PathBuf),
+    /// The person decided about the file that is asked for.
+    DecideFile(bool),
+    /// The friend speaks of a file.
+    FileHeard(FileTalk),
     /// The path is silent: look for the friend on every other.
     Seek,
     /// The path is back: show it, and ask for a whole picture.
@@ -114,6 +121,11 @@ impl super::Call {
     /// This end's candidates are known better than at the beginning; the friend is told of them when it is met.
     pub fn set_candidates(&mut self, candidates: Vec<Candidate>) {
         self.config.candidates = candidates;
+    }
+
+    /// What is to be said if the call does not come about.
+    pub fn explain(&mut self, explanation: Option<Explanation>) {
+        self.explanation = explanation;
     }
 }
 

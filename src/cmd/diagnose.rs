@@ -55,6 +55,7 @@ fn network(args: &DiagnoseArgs, file: &ConfigFile) -> Result<NetworkConfig, Fail
         stun: args.stun.clone(),
         relay: args.relay.clone(),
         bind: args.bind.clone(),
+        proxy: args.proxy.clone(),
         ..NetworkArgs::default()
     };
     settle::network(&typed, &file)

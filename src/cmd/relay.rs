@@ -17,7 +17,7 @@ pub async fn run(args: RelayArgs) -> Result<Exit, Failure> {
         RelayCommand::Add { link, name } => add(&link, name.as_deref()),
         RelayCommand::List => list(),
         RelayCommand::Remove { name } => remove(&name),
-        RelayCommand::Check { relays, json } => check::run(&relays, json).await,
+        RelayCommand::Check { relays, proxy, json } => check::run(&relays, proxy, json).await,
     }
 }
 

@@ -5,7 +5,8 @@
 //! ```text
 //! OFFER  hdr(1) fingerprint(16|32) secret(16) expiry(2) network(2) addresses check(2)
 //! REPLY  hdr(1) addresses check(2)
-//! hdr    version:3 kind:2 full:1 open relay:1 wants video:1
+//! hdr    version:3 kind:2 full:1 open relay:1 wants video:1     (offer)
+//!        version:3 kind:2 shown:2              wants video:1     (reply)
 //! ```
 
 mod items;
@@ -15,7 +16,7 @@ use thiserror::Error;
 
 use super::expiry::Expiry;
 use super::facts::{Fingerprint, Item, Offer, Reply, Secret};
-use super::network::NetworkSummary;
+use super::network::{NetworkSummary, Shown};
 
 pub use items::addresses_len;
 
@@ -39,6 +40,8 @@ const KIND_REPLY: u8 = 1;
 const FULL: u8 = 0b100;
 const OPEN_RELAY: u8 = 0b010;
 const WANTS_VIDEO: u8 = 0b001;
+/// Of a reply: what its maker's NAT shows to its peers.
+const SHOWN_SHIFT: u8 = 1;
 
 /// Why facts make no code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -177,7 +180,8 @@ pub fn encode_reply(
     reply: &Reply,
     check: impl FnOnce(&[u8]) -> [u8; CHECK_LEN],
 ) -> Result<Vec<u8>, EncodeError> {
-    let mut out = vec![header(KIND_REPLY, false, false, reply.wants_video)];
+    let mut out =
+        vec![header(KIND_REPLY, false, false, reply.wants_video) | reply.shown.to_bits() << SHOWN_SHIFT];
     items::encode(&reply.items, &mut out)?;
     let check = check(&out);
     finish(out, check)
@@ -219,12 +223,10 @@ pub fn decode_reply(bytes: &[u8]) -> Result<(Reply, usize), DecodeError> {
     let mut reader = Reader::new(bytes);
     let header = reader.u8()?;
     expect_kind(header, KIND_REPLY)?;
-    if header & (FULL | OPEN_RELAY) != 0 {
-        return Err(DecodeError::Field("header"));
-    }
     let items: Vec<Item> = items::decode(&mut reader)?;
     reader.take(CHECK_LEN)?;
-    Ok((Reply { wants_video: header & WANTS_VIDEO != 0, items }, reader.at))
+    let shown = Shown::of_bits(header >> SHOWN_SHIFT & 3);
+    Ok((Reply { wants_video: header & WANTS_VIDEO != 0, shown, items }, reader.at))
 }
 
 #[cfg(test)]
@@ -273,7 +275,7 @@ mod tests {
         #[test]
         fn what_was_read_can_be_written_again(bytes in proptest::collection::vec(any::<u8>(), 3..80)) {
             let mut bytes = bytes;
-            bytes[0] = bytes[0] & 0x01 | 0x28;
+            bytes[0] = bytes[0] & 0x07 | 0x28;
             if let Ok((reply, len)) = decode_reply(&bytes) {
                 let again = encode_reply(&reply, |_| [0, 0]).unwrap();
                 prop_assert!(again.len() <= len, "canonical is never longer");

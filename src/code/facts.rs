@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::expiry::Expiry;
-use super::network::NetworkSummary;
+use super::network::{NetworkSummary, Shown};
 
 /// Most items a code carries; more would make a QR that no screen holds.
 pub const MAX_ITEMS: usize = 16;
@@ -38,6 +38,8 @@ pub struct Offer {
 pub struct Reply {
     /// The answerer would like to see pictures.
     pub wants_video: bool,
+    /// What the answerer's NAT shows to its peers.
+    pub shown: Shown,
     /// Where the answerer may be reached, best first; at least one.
     pub items: Vec<Item>,
 }

@@ -122,6 +122,52 @@ field! {
     }
 }
 
+field! {
+    /// What a reply says of the answerer's NAT, in the two bits that it has for it.
+    Shown {
+        /// The same address to every peer.
+        Alike = "alike",
+        /// Another port to each peer, the next one in turn.
+        InTurn = "in_turn",
+        /// Another port to each peer.
+        Differently = "differently",
+    }
+}
+
+impl Shown {
+    /// Of a whole summary.
+    pub fn of(network: NetworkSummary) -> Self {
+        match (network.mapping, network.ports) {
+            (Mapping::Unknown, _) => Self::Unknown,
+            (Mapping::None | Mapping::EndpointIndependent, _) => Self::Alike,
+            (_, Ports::Sequential) => Self::InTurn,
+            _ => Self::Differently,
+        }
+    }
+
+    /// As it stands in a reply.
+    pub fn to_bits(self) -> u8 {
+        self as u8
+    }
+
+    /// Any two bits mean something.
+    pub fn of_bits(bits: u8) -> Self {
+        Self::from_bits(bits.into())
+    }
+
+    /// As much of a summary as it tells.
+    pub fn summary(self) -> NetworkSummary {
+        let (mapping, ports) = match self {
+            Self::Unknown => (Mapping::Unknown, Ports::Unknown),
+            Self::Alike => (Mapping::EndpointIndependent, Ports::Unknown),
+            Self::InTurn => (Mapping::Dependent, Ports::Sequential),
+            Self::Differently => (Mapping::Dependent, Ports::Random),
+        };
+        let udp = if self == Self::Unknown { Udp::Unknown } else { Udp::Open };
+        NetworkSummary { mapping, ports, udp, ..NetworkSummary::default() }
+    }
+}
+
 /// The offerer's network; the default is "all unknown".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct NetworkSummary {
@@ -182,6 +228,14 @@ mod tests {
         for bits in 0..=u16::MAX {
             let summary = NetworkSummary::from_bits(bits);
             assert_eq!(NetworkSummary::from_bits(summary.to_bits()), summary, "{bits:016b}");
+        }
+    }
+
+    #[test]
+    fn what_a_reply_says_survives_its_two_bits() {
+        for bits in 0..4 {
+            let shown = Shown::of_bits(bits);
+            assert_eq!((shown.to_bits(), Shown::of(shown.summary())), (bits, shown));
         }
     }
 

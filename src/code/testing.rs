@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::OfferCode;
 use super::expiry::Expiry;
 use super::facts::{AddressKind, DnsName, Fingerprint, Host, Item, Offer, Reply, Secret, Server};
-use super::network::NetworkSummary;
+use super::network::{NetworkSummary, Shown};
 
 pub(crate) fn item(kind: AddressKind, addr: &str) -> Item {
     Item::address(kind, addr.parse().unwrap())
@@ -93,11 +93,16 @@ pub(crate) fn any_offer() -> impl Strategy<Value = Offer> {
 }
 
 pub(crate) fn any_reply() -> impl Strategy<Value = Reply> {
-    (any::<bool>(), any_items()).prop_map(|(wants_video, items)| Reply { wants_video, items })
+    (any::<bool>(), 0_u8..4, any_items()).prop_map(|(wants_video, shown, items)| Reply {
+        wants_video,
+        shown: Shown::of_bits(shown),
+        items,
+    })
 }
 
 /// A reply with one server-reflexive address: 16 characters.
 pub(crate) fn short_reply() -> Reply {
     let addr: SocketAddr = "203.0.113.77:40123".parse().unwrap();
-    Reply { wants_video: false, items: vec![Item::address(AddressKind::Srflx, addr)] }
+    let items = vec![Item::address(AddressKind::Srflx, addr)];
+    Reply { wants_video: false, shown: Shown::Unknown, items }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, from_value};
 
 use super::facts::{AddressKind, DnsName, Fingerprint, Host, Item, Offer, Reply, Secret, Server};
 use super::keys::Role;
+use super::network::Shown;
 use super::words::{SafetyInput, commit, safety_words};
 use super::*;
 
@@ -113,7 +114,9 @@ fn replies() {
     for value in vectors()["replies"].as_array().unwrap() {
         let offer = named(&value["offer"]);
         let wants_video = value["wants_video"].as_bool().unwrap();
-        let code = ReplyCode::new(Reply { wants_video, items: items(value) }, &offer.keys()).unwrap();
+        let shown = value["shown"].as_u64().map_or(Shown::Unknown, |bits| Shown::of_bits(bits as u8));
+        let reply = Reply { wants_video, shown, items: items(value) };
+        let code = ReplyCode::new(reply, &offer.keys()).unwrap();
         assert_eq!(code.bytes(), hex(&value["bytes"]));
         assert_eq!(code.text(), text(&value["text"]));
         assert_eq!(paste::read_reply(&code.text(), &offer, &offer.keys()), Ok(code));

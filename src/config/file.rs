@@ -58,6 +58,8 @@ pub struct ConfigFile {
     pub timeout: Option<f64>,
     /// As `--reconnect`, seconds.
     pub reconnect: Option<f64>,
+    /// As `--save-to`.
+    pub save_to: Option<PathBuf>,
 }
 
 impl ConfigFile {

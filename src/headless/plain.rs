@@ -1,7 +1,8 @@
 //! PURE: an event -> one line for a person who reads a log rather than a screen.
 
 use crate::call::event::{
-    CallEvent, CallState, CodeEvent, CodeKind, Notice, PathEvent, Side, StateEvent, StatsEvent,
+    CallEvent, CallState, CodeEvent, CodeKind, FileEvent, FileState, Notice, PathEvent, Side, StateEvent,
+    StatsEvent,
 };
 
 /// The line, or nothing: `quiet` keeps codes, errors, chat and the end.
@@ -14,11 +15,13 @@ pub fn line(event: &CallEvent, quiet: bool) -> Option<String> {
             Side::Remote => format!("friend: {text}"),
         }),
         CallEvent::Error(notice) => Some(notice_line("error", notice)),
-        CallEvent::File { name, bytes, done, .. } => Some(format!("file {name}: {done} of {bytes} bytes")),
+        CallEvent::File(file) => Some(file_line(file)),
         _ if quiet => None,
         CallEvent::Warning(notice) => Some(notice_line("warning", notice)),
         CallEvent::Mended { code } => Some(format!("over: {}", code.replace('_', " "))),
         CallEvent::Prediction(prediction) => Some(format!("expect {}", prediction.sentence())),
+        // All of it comes with the end.
+        CallEvent::Pairs(_) => None,
         CallEvent::Path(path) => Some(path_line(path)),
         CallEvent::Media { kind, after_connect_ms } => {
             Some(format!("first {kind:?} frame {after_connect_ms} ms after connecting").to_lowercase())
@@ -60,10 +63,9 @@ fn state_line(event: &StateEvent, quiet: bool) -> Option<String> {
     let text = match event.state {
         CallState::Ended => {
             let message = event.message.as_deref().unwrap_or("The call is over.");
-            return Some(match &event.help {
-                Some(help) => format!("{message}\n  {help}"),
-                None => message.to_owned(),
-            });
+            let tried = event.explanation.iter().flat_map(|explanation| explanation.lines());
+            let below: Vec<String> = tried.chain(event.help.clone()).collect();
+            return Some([&[message.to_owned()], below.as_slice()].concat().join("\n  "));
         }
         _ if quiet => return None,
         CallState::Gathering => "finding this machine's addresses".to_owned(),
@@ -74,6 +76,23 @@ fn state_line(event: &StateEvent, quiet: bool) -> Option<String> {
         CallState::Reconnecting => "the path was lost; trying to get it back".to_owned(),
     };
     Some(text)
+}
+
+fn file_line(file: &FileEvent) -> String {
+    let FileEvent { name, bytes, done, .. } = file;
+    match (file.state, file.from) {
+        (FileState::Offered, Side::Remote) => {
+            format!("your friend offers the file {name} ({bytes} bytes): /accept to take it, /refuse not to")
+        }
+        (FileState::Offered, Side::Local) => format!("file {name} ({bytes} bytes) is offered to your friend"),
+        (FileState::Moving, _) => format!("file {name}: {done} of {bytes} bytes"),
+        (FileState::Done, Side::Remote) => {
+            format!("file {name} has come: {}", file.path.as_deref().unwrap_or_default())
+        }
+        (FileState::Done, Side::Local) => format!("file {name} has arrived"),
+        (FileState::Refused, _) => format!("file {name} was refused"),
+        (FileState::Failed, _) => format!("file {name} did not arrive"),
+    }
 }
 
 fn notice_line(level: &str, notice: &Notice) -> String {

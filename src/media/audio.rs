@@ -10,6 +10,7 @@
 //! Policy only: what libopus is asked for. How it is called is `audio/opus.rs`, the one unsafe file.
 //! Knows no device, no clock and no network.
 
+pub mod merge;
 pub mod opus;
 
 use crate::media::frame::FRAME_SAMPLES;

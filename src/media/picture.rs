@@ -20,6 +20,7 @@ mod show;
 
 pub use events::PictureEvent;
 
+use super::PictureAim;
 use super::frame::{Codec, EncodedFrame, MediaPacket, VideoFrame};
 use super::sink::y4m::Y4mWriter;
 use super::slot::{Screens, Slot};
@@ -44,9 +45,8 @@ use tokio::sync::mpsc;
 const PACKETS: usize = 512;
 /// Events that wait to be read. When full, an event is dropped: nobody is reading.
 const EVENTS: usize = 64;
-/// A missing packet is waited for twice the round trip, within these limits: a shorter wait misses
-/// retransmissions, a longer one is a freeze.
-const WAIT_LIMITS: (Duration, Duration) = (Duration::from_millis(60), Duration::from_millis(250));
+/// A missing packet is waited for within these limits: a shorter wait misses retransmissions, a longer one is a freeze.
+const WAIT_LIMITS: (Duration, Duration) = (Duration::from_millis(80), Duration::from_millis(650));
 
 /// What is shown to whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +59,8 @@ pub struct PictureConfig {
     pub size: (u32, u32),
     /// Own pictures a second, at the most.
     pub fps: u32,
-    /// kbit/s of own picture.
-    pub kbps: u32,
+    /// What own picture aims at; `None`: none is sent for now.
+    pub aim: Option<PictureAim>,
     /// The zero of the call's clock.
     pub started: Instant,
 }
@@ -88,6 +88,8 @@ pub struct PictureStats {
     pub freezes: u32,
     /// And for how long in all, ms.
     pub freeze_ms: u64,
+    /// Whether it does so now.
+    pub frozen: bool,
     /// What the network still owes the playout: the delay added for smoothness, ms.
     pub playout_delay_ms: u32,
     /// Remote packets that never came in time.
@@ -125,11 +127,9 @@ impl Picture {
     ) -> Result<(Self, mpsc::Receiver<PictureEvent>), Failure> {
         let (events, events_out) = mpsc::channel(EVENTS);
         let events = Teller(events);
-        let target = SendTarget {
-            rate: VideoTarget { kbps: config.kbps, fps: config.fps }.clamped(),
-            size: config.size,
-        };
-        let shared = Arc::new(Shared::new(target, config.started));
+        let aim = config.aim.unwrap_or(PictureAim { kbps: 0, fps: config.fps, size: config.size });
+        let shared = Arc::new(Shared::new(target(aim), config.started));
+        shared.held.store(config.aim.is_none(), Ordering::Relaxed);
         let sink = config.video_out.as_deref().map(|path| Y4mWriter::create(path, config.fps)).transpose()?;
         let (packets, packets_in) = sync_channel(PACKETS);
         let Screens { local, remote } = screens.clone();
@@ -182,14 +182,22 @@ impl Picture {
         self.shared.key_wanted.store(true, Ordering::Relaxed);
     }
 
-    /// What own picture aims at from now on. A size of another shape gets black bars.
-    pub fn set_target(&self, kbps: u32, fps: u32, size: (u32, u32)) {
-        self.shared.set_target(SendTarget { rate: VideoTarget { kbps, fps }.clamped(), size });
+    /// What own picture aims at from now on; with `None` nothing is sent until there is an aim again.
+    pub fn set_aim(&self, aim: Option<PictureAim>) {
+        if let Some(aim) = aim {
+            self.shared.set_target(target(aim));
+        }
+        self.shared.held.store(aim.is_none(), Ordering::Relaxed);
+    }
+
+    /// Until this time on the call's clock the last picture is leaving: no other is coded long before that.
+    pub fn leaves_until(&self, clear: Duration) {
+        self.shared.leaves_until(clear);
     }
 
     /// The round trip to the friend: how long a retransmission takes.
     pub fn set_rtt(&self, rtt: Duration) {
-        self.shared.set_wait((rtt * 2).clamp(WAIT_LIMITS.0, WAIT_LIMITS.1));
+        self.shared.set_wait(useful(rtt));
     }
 
     /// Counters and rates. Cheap.
@@ -216,6 +224,16 @@ impl Drop for Picture {
             }
         }
     }
+}
+
+/// How long after a packet was first missed its retransmission is of use, at a round trip: it can be asked for
+/// twice, on a far path once. A key frame in its place takes a round trip, too, and many packets.
+pub fn useful(rtt: Duration) -> Duration {
+    (rtt * 5 / 2 + Duration::from_millis(40)).clamp(WAIT_LIMITS.0, WAIT_LIMITS.1)
+}
+
+fn target(aim: PictureAim) -> SendTarget {
+    SendTarget { rate: VideoTarget { kbps: aim.kbps, fps: aim.fps }.clamped(), size: aim.size }
 }
 
 /// Whether what was asked for by name is there. Opens nothing but a file.

@@ -109,7 +109,9 @@ impl Sound {
         let (events, events_out) = mpsc::channel(EVENTS);
         let shared = Arc::new(Shared::new(config.bitrate, config.headphones, started));
         let events = Teller(events);
-        let source = open_source(config.source, &shared, &events)?;
+        // What goes to a file, or nowhere, has no echo.
+        let aloud = matches!(config.sink, SpeakerChoice::Default | SpeakerChoice::Named(_));
+        let source = open_source(config.source, aloud, &shared, &events)?;
         let sink = open_sink(config.sink, &shared, &events)?;
         let (packets, packets_in) = sync_channel(PACKETS);
         let mut sound = Self { shared: Arc::clone(&shared), packets, threads: Vec::new() };
@@ -186,12 +188,20 @@ impl Drop for Sound {
     }
 }
 
-fn open_source(choice: AudioChoice, shared: &Shared, events: &Teller) -> Result<Option<Source>, Failure> {
+fn open_source(
+    choice: AudioChoice,
+    aloud: bool,
+    shared: &Shared,
+    events: &Teller,
+) -> Result<Option<Source>, Failure> {
     let microphone = |wanted| {
         let (overruns, events) = (Arc::clone(&shared.overruns), events.clone());
         let tell = move |change| events.device(DeviceKind::Microphone, change);
         let microphone = Microphone::start(wanted, overruns, tell).map_err(|error| no_thread(&error))?;
-        Ok(Some(Source::Microphone(Box::new(Cleaned::new(microphone, shared.take_reference())))))
+        Ok(Some(Source::Microphone(Box::new(Cleaned::new(
+            microphone,
+            aloud.then(|| shared.take_reference()).flatten(),
+        )))))
     };
     match choice {
         AudioChoice::None => Ok(None),

@@ -101,6 +101,17 @@ pub fn ports(samples: &[(u16, u16)]) -> Ports {
     if span <= CLOSE { Ports::Sequential } else { Ports::Random }
 }
 
+/// The same from what several servers saw of one socket whose port is another one for each.
+pub fn dealt(observations: &[Observation]) -> Ports {
+    let mapped = || observations.iter().map(|one| u32::from(one.mapped.port()));
+    let (Some(least), Some(most)) = (mapped().min(), mapped().max()) else { return Ports::Unknown };
+    match most - least {
+        0 => Ports::Unknown,
+        1..=CLOSE => Ports::Sequential,
+        _ => Ports::Random,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -159,6 +159,8 @@ pub struct Facts {
     pub outside: Option<Outside>,
     /// The relays.
     pub relays: Vec<RelayFinding>,
+    /// By whom they are reached over TCP and TLS, if not directly; without its password.
+    pub proxy: Option<String>,
     /// Port mapping.
     pub portmap: Vec<Attempt>,
     /// The first routers on the way out.

@@ -4,7 +4,7 @@
 use super::classify::{self, Observation};
 use super::meet::Ours;
 use crate::call::event::{PathKind, Protocol};
-use crate::code::network::{Ipv6, Mapping, NetworkSummary, RelayWorks, Udp};
+use crate::code::network::{Ipv6, Mapping, NetworkSummary, Ports, RelayWorks, Udp};
 use crate::config::NetworkConfig;
 use crate::transport::candidate::Sighting;
 use crate::transport::interfaces::is_public;
@@ -35,14 +35,41 @@ pub fn ours(gathered: &Gathered, config: &NetworkConfig, waited: Waited) -> Ours
         IpAddr::V4(address) => Some(address),
         IpAddr::V6(_) => None,
     });
+    let mapping = mapping(&local, &observations);
     let network = NetworkSummary {
-        mapping: mapping(&local, &observations),
+        mapping,
+        ports: ports(mapping, &observations),
         udp: udp(gathered, waited),
         ipv6: ipv6(gathered),
         relay: relay(gathered, config),
         ..NetworkSummary::default()
     };
     Ours { network, local, mapped }
+}
+
+/// How the NAT shows this end's socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// The socket's own address.
+    pub base: SocketAddr,
+    /// Where a server saw it.
+    pub mapped: SocketAddr,
+    /// Each peer sees another port.
+    pub hard: bool,
+}
+
+/// How the NAT of the IPv4 default route shows this end, where two servers have told.
+pub fn shown(gathered: &Gathered, config: &NetworkConfig) -> Option<Shown> {
+    if config.no_servers || config.relay_only {
+        return None;
+    }
+    let first = *of_the_default_route(gathered).first()?;
+    let hard = match ours(gathered, config, Waited::Briefly).network.mapping {
+        Mapping::Unknown => return None,
+        Mapping::None | Mapping::EndpointIndependent => false,
+        Mapping::AddressDependent | Mapping::AddressAndPortDependent | Mapping::Dependent => true,
+    };
+    Some(Shown { base: first.base, mapped: first.mapped, hard })
 }
 
 fn hosts(gathered: &Gathered) -> impl Iterator<Item = SocketAddr> {
@@ -69,6 +96,13 @@ fn of_the_default_route(gathered: &Gathered) -> Vec<Sighting> {
 fn mapping(local: &[IpAddr], observations: &[Observation]) -> Mapping {
     let public = observations.is_empty() && local.iter().any(|own| own.is_ipv4() && is_public(*own));
     if public { Mapping::None } else { classify::mapping(local, observations) }
+}
+
+/// The ports that a NAT has dealt out to one socket, where they differ.
+fn ports(mapping: Mapping, observations: &[Observation]) -> Ports {
+    let hides =
+        matches!(mapping, Mapping::Dependent | Mapping::AddressDependent | Mapping::AddressAndPortDependent);
+    if hides { classify::dealt(observations) } else { Ports::Unknown }
 }
 
 /// Blocked is said only where something else got out to tell the difference.
@@ -178,6 +212,28 @@ mod tests {
             assert_eq!((found.network.udp, found.network.ipv6), (udp, Ipv6::None));
             assert_eq!(found.network.relay, RelayWorks::None, "none is configured");
         }
+    }
+
+    #[test]
+    fn what_a_nat_shows_is_known_by_two_servers() {
+        let one = ("192.168.1.5:4000", "1.1.1.1:3478", "9.9.9.9:4000");
+        let (same, other) = (
+            ("192.168.1.5:4000", "2.2.2.2:3478", "9.9.9.9:4000"),
+            ("192.168.1.5:4000", "2.2.2.2:3478", "9.9.9.9:4001"),
+        );
+        let public = [("9.9.9.9:4000", "1.1.1.1:3478", "9.9.9.9:4000")];
+        let config = NetworkConfig::default();
+        let hard = |sightings: &[_], host: &str, config: &NetworkConfig| {
+            let found = gathered(sightings, vec![candidate(PathKind::Host, host, None)]);
+            shown(&found, config).map(|shown| shown.hard)
+        };
+        let home = "192.168.1.5:4000";
+        assert_eq!(hard(&[one], home, &config), None);
+        assert_eq!(hard(&[one, same], home, &config), Some(false));
+        assert_eq!(hard(&[one, other], home, &config), Some(true));
+        assert_eq!(hard(&public, "9.9.9.9:4000", &config), Some(false), "a firewall at most");
+        let relay_only = NetworkConfig { relay_only: true, ..NetworkConfig::default() };
+        assert_eq!(hard(&[one, other], home, &relay_only), None);
     }
 
     #[test]

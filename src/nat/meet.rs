@@ -3,8 +3,8 @@
 use super::facts::Facts;
 use super::predict::Meeting;
 use super::probe::Findings;
-use crate::code::facts::{AddressKind, Host, Item, Offer};
-use crate::code::network::{NetworkSummary, RelayWorks};
+use crate::code::facts::{AddressKind, Host, Item, Offer, Reply};
+use crate::code::network::{NetworkSummary, RelayWorks, Udp};
 use crate::transport::interfaces::is_public;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -40,23 +40,39 @@ pub fn meeting(ours: &Ours, offer: &Offer) -> Meeting {
     if theirs.relay == RelayWorks::Unknown && offer.has_relay() {
         theirs.relay = RelayWorks::Udp;
     }
-    let hosts: Vec<Ipv4Addr> = addresses(offer, AddressKind::Host).collect();
-    let seen = addresses(offer, AddressKind::Srflx).next();
-    let seen = seen.or_else(|| hosts.iter().copied().find(|host| is_public(IpAddr::V4(*host))));
-    let same_address = ours.mapped.zip(seen).map(|(ours, theirs)| ours == theirs);
-    let same_network = hosts.iter().any(|host| ours.local.iter().any(|own| near(*own, *host)));
+    let (same_address, same_lan) = nearness(ours, &theirs, &offer.items);
     Meeting {
         ours: ours.network,
         theirs,
         same_address,
-        // Everybody's router deals out 192.168.1.x: the same numbers say little where the world sees two addresses.
-        same_lan: same_network && same_address != Some(false),
+        same_lan,
         guest: offer.guest_servers().iter().any(|server| server.guest),
     }
 }
 
-fn addresses(offer: &Offer, wanted: AddressKind) -> impl Iterator<Item = Ipv4Addr> {
-    offer.items.iter().filter_map(move |item| match item {
+/// The two ends, as far as a reply tells.
+pub fn meeting_by_reply(ours: &Ours, reply: &Reply) -> Meeting {
+    let theirs = reply.shown.summary();
+    let (same_address, same_lan) = nearness(ours, &theirs, &reply.items);
+    Meeting { ours: ours.network, theirs, same_address, same_lan, guest: false }
+}
+
+/// Whether both are seen at the same address, and whether both are in the same network.
+fn nearness(ours: &Ours, theirs: &NetworkSummary, items: &[Item]) -> (Option<bool>, bool) {
+    let hosts: Vec<Ipv4Addr> = addresses(items, AddressKind::Host).collect();
+    let seen = addresses(items, AddressKind::Srflx).next();
+    let seen = seen.or_else(|| hosts.iter().copied().find(|host| is_public(IpAddr::V4(*host))));
+    let same_address = ours.mapped.zip(seen).map(|(ours, theirs)| ours == theirs);
+    let same_network = hosts.iter().any(|host| ours.local.iter().any(|own| near(*own, *host)));
+    // Nor do two machines of one network differ in what gets out of it.
+    let differ =
+        matches!((ours.network.udp, theirs.udp), (Udp::Open, Udp::Blocked) | (Udp::Blocked, Udp::Open));
+    // Everybody's router deals out 192.168.1.x: the same numbers say little where the world sees two addresses.
+    (same_address, same_network && same_address != Some(false) && !differ)
+}
+
+fn addresses(items: &[Item], wanted: AddressKind) -> impl Iterator<Item = Ipv4Addr> {
+    items.iter().filter_map(move |item| match item {
         Item::Address { kind, host: Host::V4(address), .. } if *kind == wanted => Some(*address),
         _ => None,
     })
@@ -94,6 +110,17 @@ mod tests {
         check(&[near, seen], Some("8.8.8.8"), (Some(false), false));
         check(&[(AddressKind::Host, "192.168.2.9:5"), seen], Some("9.9.9.9"), (Some(true), false));
         check(&[(AddressKind::Host, "8.8.4.4:5")], Some("9.9.9.9"), (Some(false), false));
+    }
+
+    #[test]
+    fn two_ends_of_which_one_lets_no_udp_out_are_on_no_common_lan() {
+        let mut code = offer_with(false, vec![item(AddressKind::Host, "192.168.1.9:5")]).offer().clone();
+        for (theirs, expect) in [(Udp::Open, true), (Udp::Unknown, true), (Udp::Blocked, false)] {
+            code.network.udp = theirs;
+            let network = NetworkSummary { udp: Udp::Open, ..NetworkSummary::default() };
+            let ours = Ours { local: vec!["192.168.1.5".parse().unwrap()], network, mapped: None };
+            assert_eq!(meeting(&ours, &code).same_lan, expect, "{theirs:?}");
+        }
     }
 
     #[test]

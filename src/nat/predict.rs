@@ -5,6 +5,7 @@
 //! two ends behind one and the same carrier's NAT are told apart first. What nobody measured is taken for the worse,
 //! and the prediction is not sure. Knows neither how anything was measured nor how paths are found.
 
+use super::turns;
 use crate::code::network::{Cgnat, Filtering, Ipv6, Mapping, NetworkSummary, RelayWorks, Udp};
 use serde::Serialize;
 
@@ -59,13 +60,34 @@ pub fn predict(meeting: &Meeting) -> Prediction {
     let direct = direct(meeting.ours, meeting.theirs);
     match direct.verdict {
         Likelihood::Yes => said(Path::Direct, direct.sure && meeting.same_address == Some(false), direct.why),
+        Likelihood::Guess => said(Path::Direct, false, direct.why),
         _ if over_ipv6(meeting) => said(
             Path::DirectIpv6,
             false,
             format!("IPv6 works at both ends, though over IPv4 {}", lower(&direct.why)),
         ),
-        Likelihood::No => relayed(meeting, direct.sure, &direct.why),
+        Likelihood::No => {
+            let mut relayed = relayed(meeting, direct.sure, &direct.why);
+            if direct.guessable && relayed.path == Path::Relay {
+                relayed.why.push_str(" It may become direct soon after: ports are guessed.");
+            }
+            relayed
+        }
         Likelihood::Unknown => unknown(meeting, &direct.why),
+    }
+}
+
+/// Why the two networks leave no direct path, as far as that is known.
+pub fn obstacle(meeting: &Meeting) -> Option<String> {
+    let near = meeting.same_lan || meeting.same_address == Some(true);
+    if near || over_ipv6(meeting) {
+        return neighbours(meeting).filter(|near| near.path != Path::Direct).map(|near| near.why);
+    }
+    let direct = direct(meeting.ours, meeting.theirs);
+    match direct.verdict {
+        Likelihood::No => Some(direct.why),
+        Likelihood::Guess => Some(format!("{} No guess was right, as it seems.", direct.why)),
+        Likelihood::Yes | Likelihood::Unknown => None,
     }
 }
 
@@ -107,6 +129,8 @@ fn blocked(meeting: &Meeting) -> Option<Prediction> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Likelihood {
     Yes,
+    /// If a port is guessed.
+    Guess,
     No,
     Unknown,
 }
@@ -116,6 +140,8 @@ struct Direct {
     verdict: Likelihood,
     sure: bool,
     why: String,
+    /// In the background of a relayed call the hard NAT's ports can be guessed.
+    guessable: bool,
 }
 
 fn direct(ours: NetworkSummary, theirs: NetworkSummary) -> Direct {
@@ -130,14 +156,14 @@ fn direct(ours: NetworkSummary, theirs: NetworkSummary) -> Direct {
             // another port then. An end that lets in more than it wrote to heals that.
             let sure = [ours, theirs].into_iter().any(lets_in);
             let why = "Both networks show every friend the same address.";
-            Direct { verdict: Likelihood::Yes, sure, why: why.to_owned() }
+            Direct { verdict: Likelihood::Yes, sure, why: why.to_owned(), guessable: false }
         }
         (Some(true), Some(true)) => {
             let why = "Both networks show every friend another port (symmetric NAT).";
-            Direct { verdict: Likelihood::No, sure: true, why: why.to_owned() }
+            Direct { verdict: Likelihood::No, sure: true, why: why.to_owned(), guessable: false }
         }
-        (Some(true), Some(false)) => one_hard("this", "the friend's", theirs),
-        (Some(false), Some(true)) => one_hard("the friend's", "this", ours),
+        (Some(true), Some(false)) => one_hard(("this", ours), ("the friend's", theirs)),
+        (Some(false), Some(true)) => one_hard(("the friend's", theirs), ("this", ours)),
         (Some(true), None) => hard_and_unknown("This", "the friend's"),
         (None, Some(true)) => hard_and_unknown("The friend's", "this"),
         (own, friend) => {
@@ -147,7 +173,7 @@ fn direct(ours: NetworkSummary, theirs: NetworkSummary) -> Direct {
                 _ => "the friend's network deals out ports",
             };
             let why = format!("Nobody has measured how {whose}.");
-            Direct { verdict: Likelihood::Unknown, sure: false, why }
+            Direct { verdict: Likelihood::Unknown, sure: false, why, guessable: false }
         }
     }
 }
@@ -157,12 +183,17 @@ fn hard_and_unknown(hard: &str, other: &str) -> Direct {
     let why = format!(
         "{hard} network shows every friend another port (symmetric NAT), and {other} one was not measured."
     );
-    Direct { verdict: Likelihood::No, sure: false, why }
+    Direct { verdict: Likelihood::No, sure: false, why, guessable: false }
 }
 
 /// Exactly one end is hard: the other one's filter decides.
-fn one_hard(hard: &str, other: &str, easy: NetworkSummary) -> Direct {
-    let begin = format!("{} network shows every friend another port (symmetric NAT)", upper(hard));
+fn one_hard((whose, hard): (&str, NetworkSummary), (other, easy): (&str, NetworkSummary)) -> Direct {
+    let begin = format!("{} network shows every friend another port (symmetric NAT)", upper(whose));
+    if !lets_in(easy) && turns::deals_in_turn(hard) {
+        let why =
+            format!("{begin}, the next one in turn, which may be guessed: {other} one lets it in then.");
+        return Direct { verdict: Likelihood::Guess, sure: false, why, guessable: false };
+    }
     let (verdict, sure, why) = match easy.filtering {
         Filtering::EndpointIndependent | Filtering::AddressDependent => {
             (Likelihood::Yes, true, format!("{begin}, but {other} one lets it in all the same."))
@@ -176,7 +207,7 @@ fn one_hard(hard: &str, other: &str, easy: NetworkSummary) -> Direct {
             format!("{begin}, and {other} one, as most do, probably lets in only exact answers."),
         ),
     };
-    Direct { verdict, sure, why }
+    Direct { verdict, sure, why, guessable: verdict == Likelihood::No }
 }
 
 /// Whether packets from another port of an address that was written to come in.
@@ -197,7 +228,7 @@ fn relayed(meeting: &Meeting, sure: bool, why: &str) -> Prediction {
 fn relay_or_none(meeting: &Meeting, sure: bool, why: &str) -> Prediction {
     match relay(meeting) {
         (Likelihood::Yes, how) => said(Path::Relay, sure, format!("{why} {how}")),
-        (Likelihood::Unknown, how) => said(Path::Relay, false, format!("{why} {how}")),
+        (Likelihood::Guess | Likelihood::Unknown, how) => said(Path::Relay, false, format!("{why} {how}")),
         (Likelihood::No, how) => said(Path::None, sure, format!("{why} {how}")),
     }
 }

@@ -19,9 +19,10 @@ mod simulator;
 mod tests;
 
 use super::classify::{Arrival, FilterTest, Observation};
+use crate::transport::interfaces::is_plausible as plausible;
 use p2pcall_relay::stun::{TransactionId, attr};
 use requests::{Answer, QUESTION, Request, Requests, TEST};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// Makes transaction IDs; random ones outside of tests.
@@ -100,9 +101,9 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Whether UDP came back from anywhere.
+    /// Whether UDP came back from anywhere, if only nonsense.
     pub fn udp(&self) -> bool {
-        !self.observations.is_empty()
+        !self.observations.is_empty() || self.servers.iter().any(|one| one.state == ServerState::Nonsense)
     }
 
     /// The address that the first server told.
@@ -197,7 +198,9 @@ impl Probe {
             self.requests.forget(|tag| *tag == Tag::Hairpin);
             return;
         }
-        let Some((tag, answer)) = self.requests.answered(now, socket, from, bytes) else { return };
+        let Some((tag, answer)) = self.requests.answered(now, socket, from, bytes) else {
+            return self.no_answer(from);
+        };
         match tag {
             Tag::Plain(index) | Tag::Reveal(index) => self.server_answered(now, index, tag, &answer),
             Tag::Other => self.observe(&answer),
@@ -243,6 +246,14 @@ impl Probe {
     /// What to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.requests.poll_transmit()
+    }
+
+    /// Whoever was asked and sends something else: packets come from there, at least.
+    fn no_answer(&mut self, from: SocketAddr) {
+        let asked = self.findings.servers.iter_mut().find(|one| one.address == from);
+        if let Some(server) = asked.filter(|one| one.state == ServerState::Asked) {
+            server.state = ServerState::Nonsense;
+        }
     }
 
     fn server_answered(&mut self, now: Instant, index: usize, tag: Tag, answer: &Answer) {
@@ -369,14 +380,6 @@ impl Probe {
             self.requests.begin(now, test(Tag::OtherPort, attr::CHANGE_PORT));
         }
     }
-}
-
-/// Whether a server can have seen us there.
-fn plausible(mapped: SocketAddr, server: SocketAddr) -> bool {
-    let broadcast = matches!(mapped.ip(), IpAddr::V4(ip) if ip.is_broadcast());
-    let loopback = mapped.ip().is_loopback() && !server.ip().is_loopback();
-    let nowhere = mapped.ip().is_unspecified() || mapped.ip().is_multicast() || broadcast || loopback;
-    mapped.port() != 0 && mapped.is_ipv4() == server.is_ipv4() && !nowhere
 }
 
 /// Whether an address that a server calls its other one may be written to.

@@ -11,7 +11,7 @@ mod text;
 
 use super::facts::{Facts, Nat};
 use super::predict::Prediction;
-use crate::code::network::{Filtering, Mapping, RelayWorks};
+use crate::code::network::{Filtering, Mapping, Ports, RelayWorks};
 use crate::report::Line;
 use serde::Serialize;
 pub use text::Style;
@@ -74,7 +74,7 @@ fn verdict(facts: &Facts, nat: &Nat) -> Verdict {
         nat.mapping,
         Mapping::AddressDependent | Mapping::AddressAndPortDependent | Mapping::Dependent
     );
-    if facts.udp4() == Some(true) && !hard {
+    if facts.udp4() == Some(true) && !hard && !may_be_hard(nat) {
         return Verdict::Direct;
     }
     if facts.udp6() == Some(true) {
@@ -82,6 +82,11 @@ fn verdict(facts: &Facts, nat: &Nat) -> Verdict {
     }
     let works = matches!(facts.relay_works(), RelayWorks::Udp | RelayWorks::Stream);
     if works { Verdict::Relay } else { Verdict::RelayMissing }
+}
+
+/// Who keeps no port numbers is likelier than others to show every friend another one; nobody could tell.
+fn may_be_hard(nat: &Nat) -> bool {
+    nat.mapping == Mapping::Unknown && matches!(nat.ports, Ports::Sequential | Ports::Random)
 }
 
 fn summary(verdict: Verdict, facts: &Facts, nat: &Nat) -> String {
@@ -100,6 +105,12 @@ fn summary(verdict: Verdict, facts: &Facts, nat: &Nat) -> String {
         }
         (Verdict::DirectIpv6, _, _) => {
             "Direct calls work with friends who have IPv6; with most others they need a relay."
+        }
+        (Verdict::Relay, _, _) if may_be_hard(nat) => {
+            "Calls may need a relay from here, and yours works; one server alone can't tell whether they do."
+        }
+        (Verdict::RelayMissing, _, _) if may_be_hard(nat) => {
+            "Calls may need a relay from here, and none works; one server alone can't tell whether they do."
         }
         (Verdict::Relay, _, _) if hard => "Calls with most friends need a relay from here, and yours works.",
         (Verdict::Relay, _, _) => "No UDP gets out of this network: calls need a relay, and yours works.",

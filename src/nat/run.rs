@@ -35,7 +35,7 @@ const QUIET: Duration = Duration::from_millis(400);
 /// Servers that are asked over UDP, at the most.
 const MAX_SERVERS: usize = 8;
 /// Hosts whose TCP ports are tried, at the most.
-const MAX_TARGETS: usize = 4;
+const MAX_TARGETS: usize = 5;
 
 /// Hosts of the operators of the default STUN servers, known to answer on TCP 80 and 443 and, one, 3478. Asked only
 /// when no other servers were given.
@@ -67,6 +67,7 @@ pub async fn run(plan: &Plan, progress: impl Fn(&'static str)) -> std::io::Resul
     let interfaces = list_interfaces().await?;
     let usable = interfaces::usable(&interfaces, &plan.network.bind);
     let mut facts = Facts { gateway: gateway(), interfaces, ..Facts::default() };
+    facts.proxy = plan.network.proxy.as_ref().map(ToString::to_string);
     facts.mtu = facts.route().and_then(|route| system::mtu(&route.name));
     progress("looking up names");
     let servers = look_up(plan, &mut facts.dns).await;
@@ -159,8 +160,8 @@ async fn examine_relays(plan: &Plan, udp: &watch::Receiver<bool>) -> Vec<RelayFi
     tokio::time::sleep(QUIET).await;
     let mut tasks = JoinSet::new();
     for (order, link) in plan.network.relays.iter().cloned().enumerate() {
-        let (udp, unix) = (udp.clone(), plan.unix);
-        tasks.spawn(async move { (order, relays::examine(link, unix, udp).await) });
+        let (udp, unix, proxy) = (udp.clone(), plan.unix, plan.network.proxy.clone());
+        tasks.spawn(async move { (order, relays::examine(link, proxy, unix, udp).await) });
     }
     let mut found = tasks.join_all().await;
     found.sort_by_key(|(order, _)| *order);
@@ -206,7 +207,7 @@ async fn trace(local: Option<IpAddr>, servers: &[Target]) -> Vec<Hop> {
 
 type Outwards = ([Reach; TCP_PORTS.len()], Reach, Portal);
 
-/// TCP, TLS and an empty page: by hosts that are known to answer, or by the servers that were given.
+/// TCP, TLS and an empty page: by hosts that are known to answer and the relays, or by the servers that were given.
 async fn examine_outwards(plan: &Plan, servers: &[Target]) -> Outwards {
     let mut targets: Vec<Target> = Vec::new();
     let mut page = None;
@@ -216,11 +217,13 @@ async fn examine_outwards(plan: &Plan, servers: &[Target]) -> Outwards {
             targets.extend(address.map(|address| Target { host: (*host).to_owned(), address }));
         }
         page = targets.iter().find(|target| target.host == EMPTY_PAGE.0).cloned();
-    } else {
-        for server in servers {
-            if targets.iter().all(|known| known.address.ip() != server.address.ip()) {
-                targets.push(server.clone());
-            }
+    }
+    // A firewall may let through to one's own relay what it lets through to nobody else.
+    let relays = &plan.network.relays;
+    for server in servers {
+        let asked = !plan.default_servers || relays.iter().any(|relay| relay.host == server.host);
+        if asked && targets.iter().all(|known| known.address.ip() != server.address.ip()) {
+            targets.push(server.clone());
         }
     }
     targets.truncate(MAX_TARGETS);

@@ -140,7 +140,8 @@ pub(super) fn bind(address: IpAddr, port: u16) -> std::io::Result<std::net::UdpS
 }
 
 impl HostSocket {
-    fn new(socket: std::net::UdpSocket, usable: &Usable) -> std::io::Result<Self> {
+    /// One that is bound.
+    pub(super) fn new(socket: std::net::UdpSocket, usable: &Usable) -> std::io::Result<Self> {
         let address = socket.local_addr()?;
         let candidate = LocalCandidate {
             kind: PathKind::Host,

@@ -3,15 +3,15 @@
 
 use crate::call::event::PathKind;
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-use super::TransportEvent;
 use super::candidate::LocalCandidate;
 use super::inbox::Inbox;
 use super::router::{AgentId, Credentials, LinkId, OfferId, Router, Verdict};
+use super::{PairCount, TransportEvent};
 
 /// How often the session is told of closed ports: each datagram that went there may come back.
 const REFUSAL_INTERVAL: Duration = Duration::from_millis(250);
@@ -229,9 +229,30 @@ impl Hub {
         }
     }
 
+    /// A datagram that is no agent's left by this link: a check that asks to be looked for.
+    pub(super) fn knocked(&self, link: LinkId, to: SocketAddr) {
+        self.lock().router.tally.sent(link, to);
+    }
+
+    /// The relay behind this link sends nothing to this address.
+    pub(super) fn forbidden(&self, link: LinkId, peer: IpAddr) {
+        self.lock().router.tally.forbidden(link, peer);
+    }
+
+    /// What happened on each pair, as far as its link is still there.
+    pub(super) fn pairs(&self) -> Vec<PairCount> {
+        let links: HashMap<_, _> = self.links().into_iter().collect();
+        let table = self.lock();
+        let counted = table.router.tally.all();
+        let pairs = counted
+            .filter_map(|(link, remote, count)| Some(PairCount { local: *links.get(&link)?, remote, count }));
+        pairs.collect()
+    }
+
     /// Nobody has this port open. Told where it is an agent's path.
-    pub(super) fn refused(&self, now: Instant, remote: SocketAddr) {
+    pub(super) fn refused(&self, now: Instant, link: LinkId, remote: SocketAddr) {
         let mut table = self.lock();
+        table.router.tally.refused(link, remote);
         let told = table.refusal_told.is_some_and(|told| now.duration_since(told) < REFUSAL_INTERVAL);
         if !told && table.router.talks_with(remote) {
             table.refusal_told = Some(now);

@@ -3,7 +3,7 @@
 
 pub mod system;
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// One address of one interface, as the system tells it.
 #[expect(clippy::struct_excessive_bools, reason = "four independent facts")]
@@ -109,6 +109,14 @@ pub fn is_public(address: IpAddr) -> bool {
         }
         IpAddr::V6(address) => is_global(address),
     }
+}
+
+/// Whether a server can have seen us at this address: one of its own family, that somebody can have.
+pub fn is_plausible(mapped: SocketAddr, server: SocketAddr) -> bool {
+    let broadcast = matches!(mapped.ip(), IpAddr::V4(ip) if ip.is_broadcast());
+    let loopback = mapped.ip().is_loopback() && !server.ip().is_loopback();
+    let nowhere = mapped.ip().is_unspecified() || mapped.ip().is_multicast() || broadcast || loopback;
+    mapped.port() != 0 && mapped.is_ipv4() == server.is_ipv4() && !nowhere
 }
 
 /// RFC 4291 §2.4: global unicast is 2000::/3.

@@ -1,6 +1,6 @@
 //! A ring that only says "I am here": what one end of a call sends when the other can't know where to ring. Pure.
 
-use p2pcall_relay::stun::{Builder, Class, Key, Method, Seal, TransactionId, attr};
+use p2pcall_relay::stun::{Builder, Class, Integrity, Key, Message, Method, Seal, TransactionId, attr};
 
 use super::router::Credentials;
 
@@ -20,6 +20,23 @@ pub(super) fn knock(id: TransactionId, ufrag: &str, remote: &Credentials) -> Vec
     request.map(|bytes| bytes.to_vec()).unwrap_or_default()
 }
 
+/// What opens a NAT of this side for whoever answers to nothing else: an indication (RFC 8445 §11), which nobody heeds
+/// should it arrive.
+pub(super) fn opening(id: TransactionId) -> Vec<u8> {
+    let mut buffer = [0; 64];
+    let indication = Builder::new(&mut buffer, Class::Indication, Method::BINDING, id);
+    indication.finish(Seal::NONE.with_fingerprint()).map(|bytes| bytes.to_vec()).unwrap_or_default()
+}
+
+/// Whether this is a knock for `local` by somebody who knows its password and calls itself `remote`.
+pub(super) fn is_knock(bytes: &[u8], local: &Credentials, remote: &str) -> bool {
+    let Ok(message) = Message::parse(bytes) else { return false };
+    let name = message.get(attr::USERNAME).and_then(|name| name.split_once(':'));
+    (message.class(), message.method()) == (Class::Request, Method::BINDING)
+        && name == Some((local.ufrag.as_str(), remote))
+        && message.verify(&Key::short_term(&local.pwd), Integrity::Sha1).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::router::{LinkId, Router, Verdict};
@@ -34,6 +51,36 @@ mod tests {
         let message = knock(TransactionId([1; 12]), "offerufr", &credentials("answrufr"));
         let verdict = router.inbound(now, LinkId(1), ([192, 0, 2, 1], 61_000).into(), &message);
         assert_eq!(verdict, Verdict::Deliver(agent));
+    }
+
+    #[test]
+    fn an_opening_is_nobodys() {
+        let now = tokio::time::Instant::now().into_std();
+        let mut router = Router::new();
+        router.serve(&Credentials { ufrag: "offerufr".into(), pwd: "a long password".into() });
+        let message = opening(TransactionId([1; 12]));
+        assert!(!message.is_empty());
+        assert_eq!(router.inbound(now, LinkId(1), ([192, 0, 2, 1], 5).into(), &message), Verdict::Drop);
+    }
+
+    #[test]
+    fn a_knock_is_known_by_both_names_and_the_password() {
+        let credentials = |ufrag: &str, pwd: &str| Credentials {
+            ufrag: ufrag.into(),
+            pwd: format!("a long {pwd} password"),
+        };
+        let message = knock(TransactionId([1; 12]), "friend", &credentials("ours", "right"));
+        for (ufrag, pwd, remote, known) in [
+            ("ours", "right", "friend", true),
+            ("ours", "wrong", "friend", false),
+            ("other", "right", "friend", false),
+            ("ours", "right", "stranger", false),
+        ] {
+            assert_eq!(is_knock(&message, &credentials(ufrag, pwd), remote), known, "{ufrag} {pwd} {remote}");
+        }
+        for length in 0..message.len() {
+            assert!(!is_knock(&message[..length], &credentials("ours", "right"), "friend"));
+        }
     }
 
     #[test]

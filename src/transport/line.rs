@@ -162,7 +162,7 @@ impl Line {
     }
 
     /// The way is gone.
-    fn give_up(&self) {
+    pub(super) fn give_up(&self) {
         self.broken.store(true, Ordering::SeqCst);
         self.wake.notify_one();
     }

@@ -129,6 +129,7 @@ impl Keeper {
                 TurnEvent::NotProlonged(error) => {
                     self.servers.relay_failed(self.index, self.problem(error));
                 }
+                TurnEvent::Forbidden(peer) => self.hub.forbidden(link, peer),
                 TurnEvent::Allocated { .. } => {}
             }
         };
@@ -238,7 +239,7 @@ impl Keeper {
                 }
                 TurnEvent::Failed(error) => return Err(Failure::Refused(self.problem(error))),
                 TurnEvent::Redirected(other) => return Err(Failure::Redirected(other)),
-                TurnEvent::Taken(_) | TurnEvent::NotProlonged(_) => {}
+                TurnEvent::Taken(_) | TurnEvent::NotProlonged(_) | TurnEvent::Forbidden(_) => {}
             }
         }
     }

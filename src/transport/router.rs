@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use super::tally::Tally;
 use agents::{Agent, Offer, Owner, Ring};
 use paths::Paths;
 
@@ -105,6 +106,7 @@ pub struct Router {
     agents: HashMap<AgentId, Agent>,
     by_ufrag: HashMap<String, Owner>,
     paths: Paths,
+    pub(super) tally: Tally,
     dropped: Dropped,
 }
 
@@ -205,6 +207,7 @@ impl Router {
                     && message.class() == Class::Request
                 {
                     self.paths.asked(agent, message.id());
+                    self.tally.sent(link, to);
                 }
             }
             _ => self.paths.sent_data(agent, link, to),
@@ -253,10 +256,16 @@ impl Router {
         match (message.class(), message.method()) {
             (Class::Request, Method::BINDING) => self.request(now, link, from, message),
             (Class::Indication, _) => self.by_path(link, from),
-            (Class::Success, _) => self.paths.asker(message.id()).map_or(Verdict::Drop, Verdict::Deliver),
+            (Class::Success, _) => self.answered(link, from, message),
             (Class::Error, _) => self.error_response(message),
             (Class::Request, _) => Verdict::Drop,
         }
+    }
+
+    fn answered(&mut self, link: LinkId, from: SocketAddr, message: &Message<'_>) -> Verdict {
+        let Some(agent) = self.paths.asker(message.id()) else { return Verdict::Drop };
+        self.tally.answered(link, from);
+        Verdict::Deliver(agent)
     }
 
     fn error_response(&self, message: &Message<'_>) -> Verdict {
@@ -284,6 +293,7 @@ impl Router {
             self.dropped.wrong_integrity += 1;
             return Verdict::Drop;
         }
+        self.tally.heard(link, from);
         match owner {
             Owner::Agent(id) => self.deliver(id, link, from),
             Owner::Offer(id) => self.rung(now, id, (link, from), remote, message),
@@ -309,6 +319,9 @@ impl Router {
         let (Some(tie_breaker), Some(offer)) = (tie_breaker, self.offers.get(&id)) else {
             return Verdict::Drop;
         };
+        if !is_ufrag(remote) {
+            return Verdict::Drop;
+        }
         if let Some(&agent) = offer.rings.get(&tie_breaker) {
             return self.deliver(agent, link, from);
         }
@@ -363,6 +376,12 @@ impl Router {
     }
 }
 
+/// RFC 8839 §5.4: what a ufrag is made of. It goes into a description, where another character could say anything.
+fn is_ufrag(text: &str) -> bool {
+    (4..=256).contains(&text.len())
+        && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'+' || c == b'/')
+}
+
 /// A DTLS record (RFC 7983 §7) of epoch 0 (RFC 6347 §4.1): not encrypted yet.
 fn is_handshake(bytes: &[u8]) -> bool {
     matches!(bytes, [20..=63, _, _, 0, 0, ..])
@@ -399,9 +418,13 @@ mod tests {
 
     /// A check as the answerer with this tie-breaker would send it.
     fn check(tie_breaker: u64, pwd: &str) -> Vec<u8> {
+        check_by(&theirs().ufrag, tie_breaker, pwd)
+    }
+
+    fn check_by(ufrag: &str, tie_breaker: u64, pwd: &str) -> Vec<u8> {
         let mut buffer = [0; 256];
         let id = TransactionId([tie_breaker as u8; 12]);
-        let name = format!("{}:{}", ours().ufrag, theirs().ufrag);
+        let name = format!("{}:{ufrag}", ours().ufrag);
         Builder::new(&mut buffer, Class::Request, Method::BINDING, id)
             .put(attr::USERNAME, name.as_str())
             .put(attr::ICE_CONTROLLED, tie_breaker)
@@ -426,6 +449,20 @@ mod tests {
     fn rung(verdict: &Verdict) -> AgentId {
         let Verdict::Ring { agent, .. } = verdict else { panic!("{verdict:?}") };
         *agent
+    }
+
+    #[test]
+    fn a_name_that_would_break_a_description_does_not_ring() {
+        let mut router = Router::new();
+        router.serve(&ours());
+        let mut heard = |name: &str| {
+            let bytes = check_by(name, 7, &ours().pwd);
+            router.inbound(now(), LINK, from(5), &bytes)
+        };
+        for name in ["", "abc", "answ\r\na=ice-lite", "answ:rufr", "answ rufr"] {
+            assert_eq!(heard(name), Verdict::Drop, "{name:?}");
+        }
+        assert!(matches!(heard("+Answ/rufr"), Verdict::Ring { remote, .. } if remote == "+Answ/rufr"));
     }
 
     #[test]

@@ -97,6 +97,14 @@ impl Servers {
         (link, socket)
     }
 
+    /// A socket that the friend has reached: a port of every agent to come, though nobody is told of its address.
+    pub(super) fn adopt(self: &Arc<Self>, socket: Arc<HostSocket>) {
+        let (link, servers) = (self.hub.next_link(), Arc::clone(self));
+        self.hub.open(link, Arc::clone(&socket) as Arc<dyn Outlet>);
+        let receiving = async move { socket.receive(|heard| servers.heard(link, heard)).await };
+        lock(&self.tasks).spawn(receiving);
+    }
+
     /// Begins to ask; only the first time.
     pub(super) fn start(self: &Arc<Self>) {
         if self.started.swap(true, Ordering::SeqCst) || self.config.no_servers {
@@ -174,7 +182,7 @@ impl Servers {
     pub(super) fn heard(&self, link: LinkId, heard: Heard<'_>) {
         match heard {
             Heard::Datagram(from, bytes) => self.received(link, from, bytes),
-            Heard::Refusal(remote) => self.hub.refused(Instant::now(), remote),
+            Heard::Refusal(remote) => self.hub.refused(Instant::now(), link, remote),
         }
     }
 
@@ -349,6 +357,13 @@ impl Servers {
             | BindingEvent::Changed { link, .. }
             | BindingEvent::Failed { link, .. }) = event;
             let Some(socket) = self.hosts.find(link) else { continue };
+            if let BindingEvent::Changed { old, new, .. } = event
+                && old.ip() != new.ip()
+                && socket.candidate().default_route
+            {
+                // Another public address: what was allocated from the former one is lost, and TCP never says so.
+                self.lines().iter().for_each(|line| line.give_up());
+            }
             let news = lock(&self.ledger).binding(event, &socket.candidate());
             self.told(news);
         }

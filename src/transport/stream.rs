@@ -1,6 +1,7 @@
 //! TCP and TLS to a relay, through a proxy where there is one: connecting, and judging its certificate. Knows no
 //! TURN but how to cut the stream into messages.
 
+use p2pcall_relay::check::Dial;
 use p2pcall_relay::stun::{equal, frame_length};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -71,7 +72,7 @@ pub(super) enum ConnectError {
 pub(super) async fn connect(target: &Target) -> Result<Box<dyn Duplex>, ConnectError> {
     let connected = tokio::time::timeout(CONNECT_DEADLINE, async {
         let tcp = match &target.proxy {
-            Some(proxy) => connect_by(proxy, target).await?,
+            Some(proxy) => connect_by(proxy, target.from, &target.place, target.server.port()).await?,
             None => connect_tcp(target.server, target.from).await.map_err(|error| {
                 log::debug!("{}: {error}", target.server);
                 ConnectError::Silent
@@ -85,14 +86,31 @@ pub(super) async fn connect(target: &Target) -> Result<Box<dyn Duplex>, ConnectE
     connected.await.unwrap_or(Err(ConnectError::Silent))
 }
 
+/// The same for who tests a relay as a call would use it: `None` where no proxy is in between.
+pub(crate) fn dial(proxy: Option<&Arc<ProxyLink>>, host: &str) -> Option<Dial> {
+    let proxy = Arc::clone(proxy.filter(|proxy| proxy.serves(host))?);
+    Some(Arc::new(move |host, port| {
+        let proxy = Arc::clone(&proxy);
+        Box::pin(async move {
+            let connected = connect_by(&proxy, None, &host, port).await;
+            connected.map_err(|error| std::io::Error::other(format!("the proxy {proxy}: {error}")))
+        })
+    }))
+}
+
 /// Through a proxy, at the first of its addresses that answers.
-async fn connect_by(proxy: &ProxyLink, target: &Target) -> Result<TcpStream, ConnectError> {
+async fn connect_by(
+    proxy: &ProxyLink,
+    from: Option<IpAddr>,
+    place: &str,
+    port: u16,
+) -> Result<TcpStream, ConnectError> {
     let mut failure = std::io::Error::new(std::io::ErrorKind::NotFound, "its name has no address");
     for address in resolve(&proxy.host, proxy.port).await {
-        let from = target.from.filter(|from| from.is_ipv4() == address.is_ipv4());
+        let from = from.filter(|from| from.is_ipv4() == address.is_ipv4());
         match connect_tcp(address, from).await {
             Ok(stream) => {
-                let tunnel = tunnel(proxy, stream, &target.place, target.server.port()).await;
+                let tunnel = tunnel(proxy, stream, place, port).await;
                 return tunnel.map_err(|refusal| ConnectError::Proxy(refusal.to_string()));
             }
             Err(error) => failure = error,

@@ -25,12 +25,12 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::binding::IdSource;
+use super::binding::{IdSource, KEEPALIVE};
 use login::Challenge;
 use peers::{Need, Peers, Route};
 use requests::{Due, Request, Requests};
 
-/// NATs forget a mapping in as little as 20 s; a Refresh keeps it and finds out whether the relay still knows us.
+/// A Refresh keeps the NAT's mapping, and finds out whether the relay still knows us. A stream needs no more than that.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Who sends and hears nothing at all for so long asks whether the relay is still there.
@@ -276,7 +276,7 @@ impl TurnClient {
         match request {
             Request::Allocate => self.allocated(now, message),
             Request::Refresh => {
-                self.state = State::Allocated { refresh: next_refresh(now, message) };
+                self.state = State::Allocated { refresh: next_refresh(now, self.framing, message) };
                 self.note_taken(message);
             }
             Request::Release => self.end(TurnEvent::Released),
@@ -293,7 +293,7 @@ impl TurnClient {
         let Some(relayed) = message.get(attr::XOR_RELAYED_ADDRESS) else {
             return self.failed(now, Request::Allocate, refused(500, "no relayed address"));
         };
-        self.state = State::Allocated { refresh: next_refresh(now, message) };
+        self.state = State::Allocated { refresh: next_refresh(now, self.framing, message) };
         self.peers.pin(now, relayed.ip());
         self.make_requests(now);
         self.taken = self.read_taken(message);
@@ -321,6 +321,7 @@ impl TurnClient {
             Request::Permit(peer) => {
                 log::debug!("no permission for {peer}: {error}");
                 self.peers.forbidden(now, peer);
+                self.events.push_back(TurnEvent::Forbidden(peer));
             }
             Request::Bind(peer, _) => {
                 log::debug!("no channel for {peer}: {error}");
@@ -361,9 +362,10 @@ impl TurnClient {
 }
 
 /// Well before the allocation ends, and often enough for the NAT.
-fn next_refresh(now: Instant, message: &Message<'_>) -> Instant {
+fn next_refresh(now: Instant, framing: Framing, message: &Message<'_>) -> Instant {
     let lifetime = Duration::from_secs(message.get(attr::LIFETIME).unwrap_or(600).into());
-    now + (lifetime / 2).clamp(Duration::from_secs(1), REFRESH_INTERVAL)
+    let interval = if framing == Framing::Datagram { KEEPALIVE } else { REFRESH_INTERVAL };
+    now + (lifetime / 2).clamp(Duration::from_secs(1), interval)
 }
 
 /// The server's own words, made harmless.

@@ -25,6 +25,12 @@ pub enum Action {
     Verify,
     /// Write a message.
     Chat,
+    /// Send a file.
+    File,
+    /// Take the file that the friend offers.
+    TakeFile,
+    /// Don't, or stop those on their way.
+    RefuseFile,
     /// Copy the invitation.
     CopyInvitation,
     /// Copy the code alone.
@@ -87,18 +93,16 @@ use Place::{Call, Consent, Joining, Prompt, Quit, Typing, Waiting, Words};
 /// Every key there is, in the help's order.
 pub const TABLE: &[Binding] = &[
     bind(Action::Mute, &[Char('m')], "microphone off or on", &[Call, Joining]),
-    bind(
-        Action::Talk,
-        &[Char(' ')],
-        "hold to speak while muted; a tap where the terminal tells no release",
-        &[Call],
-    ),
+    bind(Action::Talk, &[Char(' ')], "speak while muted, as long as it is held (or tap)", &[Call]),
     bind(Action::Headphones, &[Char('h')], "headphones: no echo to cancel, or some", &[Call, Joining]),
     bind(Action::Camera, &[Char('v')], "camera off or on", &[Call, Joining]),
     bind(Action::OwnPicture, &[Char('o')], "own picture shown or hidden", &[Call]),
     bind(Action::Chat, &[Char('t'), Code(KeyCode::Enter)], "write a message", &[Call]),
+    bind(Action::File, &[Char('s')], "send a file (or drop it on the terminal)", &[Call]),
+    bind(Action::TakeFile, &[Char('a')], "take the file your friend offers", &[Call]),
+    bind(Action::RefuseFile, &[Char('x')], "refuse it, or stop files on their way", &[Call]),
     bind(Action::Words, &[Char('w')], "safety words: is it really your friend?", &[Call, Joining]),
-    bind(Action::Diagnostics, &[Char('d')], "diagnostics: path, codecs, counters", &[Call, Joining]),
+    bind(Action::Diagnostics, &[Char('d')], "diagnostics: path, codecs, counters", &[Call, Joining, Waiting]),
     bind(Action::CopyInvitation, &[Char('c')], "copy the invitation", &[Waiting, Joining]),
     bind(Action::CopyCode, &[Char('C')], "copy the code alone", &[Waiting, Joining]),
     bind(
@@ -165,6 +169,7 @@ impl Key {
 
     fn name(self) -> String {
         match self {
+            Char(' ') => "Space".to_owned(),
             Char(c) => c.to_string(),
             Control(c) => format!("Ctrl-{}", c.to_ascii_uppercase()),
             Code(code) => code.to_string(),
@@ -234,5 +239,6 @@ mod tests {
         assert_eq!(key_for(Call, Action::Chat).as_deref(), Some("t"));
         let chat = TABLE.iter().find(|line| line.action == Action::Chat).map(Binding::keys_text);
         assert_eq!(chat.as_deref(), Some("t, Enter"));
+        assert_eq!(key_for(Call, Action::Talk).as_deref(), Some("Space"));
     }
 }

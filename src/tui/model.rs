@@ -5,6 +5,7 @@
 mod code;
 
 use crate::call::event::{CallState, EndReason, PathEvent, Side, StatsEvent};
+use crate::nat::explain::Explanation;
 use crate::tui::input::TextInput;
 use crate::tui::theme::Look;
 use std::collections::VecDeque;
@@ -16,6 +17,8 @@ pub use code::{Copied, CopyWhat, QrView, Share, ShownCode};
 pub const CHAT_LINES: usize = 100;
 /// Lines of progress kept.
 pub const PROGRESS_LINES: usize = 30;
+/// Characters of a file's path.
+pub const PATH_LIMIT: usize = 4_096;
 /// Characters of a chat message.
 pub const CHAT_LIMIT: usize = 500;
 /// Characters of a typed or pasted code: room for a whole session description.
@@ -68,6 +71,8 @@ pub enum Layer {
     Reply(TextInput),
     /// Typing a message.
     Chat(TextInput),
+    /// Typing a file's path.
+    File(TextInput),
 }
 
 /// Which place the keys go to.
@@ -240,6 +245,8 @@ pub struct Model {
     pub talk: Option<Duration>,
     /// The friend is heard by headphones.
     pub headphones: bool,
+    /// What was tried, before there is a path.
+    pub attempt: Option<Box<Explanation>>,
     /// How packets travel.
     pub path: Option<PathEvent>,
     /// The last second.
@@ -250,6 +257,8 @@ pub struct Model {
     pub chat: VecDeque<ChatLine>,
     /// The file that moved last.
     pub transfer: Option<Transfer>,
+    /// The file that the friend offers and nobody decided about.
+    pub offered: Option<Transfer>,
     /// The last warning or error.
     pub notice: Option<Shown>,
     /// What was tried, oldest first.
@@ -290,11 +299,13 @@ impl Model {
             local: Devices::default(),
             talk: None,
             headphones: false,
+            attempt: None,
             path: None,
             stats: None,
             words: None,
             chat: VecDeque::new(),
             transfer: None,
+            offered: None,
             notice: None,
             progress: VecDeque::new(),
             remote_picture: None,
@@ -311,13 +322,18 @@ impl Model {
             (Layer::Help(_), _) => Place::Help,
             (Layer::Quit, _) => Place::Quit,
             (Layer::Words, _) => Place::Words,
-            (Layer::Reply(_) | Layer::Chat(_), _) => Place::Typing,
+            (Layer::Reply(_) | Layer::Chat(_) | Layer::File(_), _) => Place::Typing,
             (Layer::None, Screen::Prompt(_)) => Place::Prompt,
             (Layer::None, Screen::Waiting) => Place::Waiting,
             (Layer::None, Screen::Consent) => Place::Consent,
             (Layer::None, Screen::Joining) => Place::Joining,
             (Layer::None, Screen::Call) => Place::Call,
         }
+    }
+
+    /// Whether the attempt is looked at, before there is a call.
+    pub fn shows_attempt(&self) -> bool {
+        self.panes.diagnostics && self.role != Role::Demo && matches!(self.layer, Layer::None)
     }
 
     /// The friend, as a sentence's subject.

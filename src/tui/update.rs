@@ -4,6 +4,7 @@ mod event;
 mod press;
 
 use crate::call::event::{CallEvent, CodeEvent, Command, EndReason};
+use crate::share::name::is_dropped_file;
 use crate::tui::model::{
     CODE_LIMIT, Copied, CopyWhat, Ended, HANGUP_PATIENCE, Layer, Model, Role, Screen, Share, Which,
 };
@@ -90,6 +91,13 @@ fn paste(model: &mut Model, text: String) -> Vec<Effect> {
         return Vec::new();
     }
     match (&mut model.layer, &mut model.screen) {
+        (Layer::File(input), _) => input.insert(&text),
+        // Shown before it is sent: it may have been pasted by mistake.
+        (Layer::None, Screen::Call) if is_dropped_file(&text) => {
+            let mut input = press::file_input();
+            input.insert(text.trim());
+            model.layer = Layer::File(input);
+        }
         (Layer::Chat(input), _) => input.insert(&text),
         (Layer::Reply(_), _) | (Layer::None, Screen::Waiting | Screen::Joining) => {
             model.layer = Layer::None;

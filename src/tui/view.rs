@@ -1,6 +1,7 @@
 //! The screens: a model in, cells out. One file a screen or pane, each with its layout drawn at its head.
 //! Pictures are not drawn here: [`pictures`] says where they belong and what covers them.
 
+mod attempt;
 mod call;
 mod consent;
 mod demo;
@@ -80,7 +81,7 @@ pub fn view(model: &Model, frame: &mut Frame, area: Rect) {
             Layer::Help(top) => help::view(model, *top, frame, popup),
             Layer::Quit => quit::view(model, frame, popup),
             Layer::Words => words::view(model, frame, popup),
-            Layer::None | Layer::Reply(_) | Layer::Chat(_) => {}
+            Layer::None | Layer::Reply(_) | Layer::Chat(_) | Layer::File(_) => {}
         }
     }
     finish(model, frame.buffer_mut(), area);
@@ -120,7 +121,7 @@ fn popup(model: &Model, area: Rect) -> Option<Rect> {
         Layer::Help(_) => help::size(model),
         Layer::Quit => quit::SIZE,
         Layer::Words => words::SIZE,
-        Layer::None | Layer::Reply(_) | Layer::Chat(_) => return None,
+        Layer::None | Layer::Reply(_) | Layer::Chat(_) | Layer::File(_) => return None,
     };
     Some(parts::middle(area, width, height))
 }

@@ -77,7 +77,7 @@ impl Scenario {
     pub(crate) fn run(&self) -> Option<Outcome> {
         let world = World::new([self.offerer, self.answerer])?;
         let relay = (self.servers != Servers::Nothing).then(|| Relay::start(&world));
-        let options = if relay.is_some() { Relay::stun() } else { vec!["--no-servers".to_owned()] };
+        let options = if relay.is_some() { Relay::two_stun() } else { vec!["--no-servers".to_owned()] };
         let link = relay.iter().filter(|_| self.servers == Servers::Relay).flat_map(Relay::options);
         let start = |machine: &str, words: &[&str]| {
             let mut more = log_options(&self.name(), machine);
@@ -95,7 +95,7 @@ impl Scenario {
 }
 
 /// For whoever looks into a failure: with `P2PCALL_NATLAB_LOGS` each end logs into a file of that folder.
-fn log_options(scenario: &str, machine: &str) -> Vec<String> {
+pub(super) fn log_options(scenario: &str, machine: &str) -> Vec<String> {
     let Ok(folder) = std::env::var("P2PCALL_NATLAB_LOGS") else { return Vec::new() };
     ["-vv".to_owned(), "--log-file".to_owned(), format!("{folder}/{scenario}, {machine}.log")].into()
 }

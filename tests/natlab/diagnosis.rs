@@ -1,21 +1,14 @@
 //! What `p2pcall diagnose` says in a laboratory.
 
-use super::kind::{Kind, Path, Side, expected};
+use super::kind::{Kind, Path};
 use super::relay::Relay;
+use super::servant::{Manner, Servant};
+use super::truth::{Asked, Truth};
 use super::world::{SERVER, SERVER_SECOND, World};
-use crate::support::process::Process;
+use crate::support::process::{Process, said};
 use serde_json::Value;
 use std::process::Command;
 use std::time::{Duration, Instant};
-
-/// Whom `diagnose` may ask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// Our relay and nobody else: it has two addresses.
-    Relay,
-    /// Two addresses, as if they were two plain servers: nobody can be asked to answer from elsewhere.
-    Nobody,
-}
 
 /// What was said.
 #[derive(Debug)]
@@ -26,6 +19,24 @@ pub(crate) struct Diagnosis {
 }
 
 impl Diagnosis {
+    /// What of it is true of a network of this kind; the laboratory's own routers are passed twice, by their kernel:
+    /// where that hides the next one, "no" can't be known, and must not be said.
+    pub(crate) fn is(&self, truth: &Truth) -> bool {
+        let nat = ["/nat/mapping", "/nat/filtering", "/nat/ports"].map(|at| self.word(at));
+        let cgnat = self.word("/nat/cgnat");
+        self.word("/verdict") == truth.verdict
+            && self.exit == truth.exit
+            && nat == [truth.mapping, truth.filtering, truth.ports]
+            && (cgnat == truth.cgnat || (truth.cgnat == "no" && cgnat == "unknown"))
+    }
+
+    /// The line about something, if there is one.
+    pub(crate) fn line(&self, area: &str) -> &str {
+        let lines = self.said["lines"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let line = lines.iter().find(|line| line["area"] == area);
+        line.and_then(|line| line["text"].as_str()).unwrap_or_default()
+    }
+
     /// A text in it, by its path.
     pub(crate) fn word(&self, pointer: &str) -> &str {
         self.said.pointer(pointer).and_then(Value::as_str).unwrap_or("")
@@ -38,19 +49,73 @@ const SOON: Duration = Duration::from_secs(20);
 /// Diagnoses this kind of network; `None` where there can be no laboratory.
 pub(crate) fn diagnose(kind: Kind, asked: Asked) -> Option<Diagnosis> {
     let world = World::new([kind.into(), Kind::Public.into()])?;
-    let relay = Relay::start(&world);
-    let options = match asked {
-        Asked::Relay => [Relay::stun(), relay.options()].concat(),
-        // Discard: nobody answers there.
-        Asked::Nobody => vec!["--stun".to_owned(), format!("{SERVER}:9")],
-    };
-    Some(run(&world, "alice", &options))
+    Some(diagnose_in(&world, asked))
 }
 
-/// Alice makes a code, bob asks which path to expect: what is expected by the rule, and what was said.
-pub(crate) fn predict(alice: Kind, bob: Kind) -> Option<(Path, Diagnosis)> {
-    let sides: [Side; 2] = [alice.into(), bob.into()];
-    let world = World::new(sides)?;
+/// The same of a network that is there.
+pub(crate) fn diagnose_in(world: &World, asked: Asked) -> Diagnosis {
+    let servers = |addresses: &[&str]| -> Vec<String> {
+        addresses.iter().flat_map(|address| ["--stun".to_owned(), (*address).to_owned()]).collect()
+    };
+    let [first, second] = [SERVER, SERVER_SECOND].map(|ip| format!("{ip}:3478"));
+    match asked {
+        Asked::Relay => {
+            let relay = Relay::start(world);
+            run(world, "alice", &[Relay::stun(), relay.options()].concat())
+        }
+        Asked::RelayWithOneAddress => {
+            let relay = Relay::with_one_address(world);
+            run(world, "alice", &[Relay::stun(), relay.options()].concat())
+        }
+        Asked::TwoPorts => {
+            let _relay = Relay::with_one_address(world);
+            run(world, "alice", &Relay::stun())
+        }
+        Asked::Plain => {
+            let _both = [&first, &second].map(|at| Servant::stun(world, "server", at, Manner::Plain));
+            run(world, "alice", &servers(&[&first, &second]))
+        }
+        Asked::Nobody => {
+            // Discard: nobody answers there.
+            let _relay = Relay::start(world);
+            run(world, "alice", &servers(&[&format!("{SERVER}:9")]))
+        }
+    }
+}
+
+/// Which path somebody expects.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Said {
+    pub(crate) path: Path,
+    pub(crate) sure: bool,
+}
+
+impl Said {
+    fn of(prediction: &Value) -> Self {
+        let path = match prediction["path"].as_str() {
+            Some("direct" | "direct_ipv6") => Path::Direct,
+            Some("relay") => Path::Relay,
+            Some("none") => Path::None,
+            other => panic!("{other:?} is no path: {prediction}"),
+        };
+        Self { path, sure: prediction["sure"] == true }
+    }
+}
+
+/// Which path a call of two takes, and what was said of it beforehand.
+#[derive(Debug)]
+pub(crate) struct Foreseen {
+    pub(crate) found: Path,
+    /// By `p2pcall code`, which knows the code alone.
+    pub(crate) code: Said,
+    pub(crate) diagnose: Said,
+    /// By `p2pcall answer`, which measures nothing for it.
+    pub(crate) answer: Said,
+}
+
+/// Alice makes a code, bob asks everybody which path to expect, and calls.
+pub(crate) fn foresee(alice: Kind, bob: Kind) -> Option<Foreseen> {
+    let world = World::new([alice.into(), bob.into()])?;
     let relay = Relay::start(&world);
     let stun = ["--stun", &format!("{SERVER}:3478"), "--stun", &format!("{SERVER_SECOND}:3478")];
     let mut options: Vec<String> = stun.map(str::to_owned).into();
@@ -58,11 +123,22 @@ pub(crate) fn predict(alice: Kind, bob: Kind) -> Option<(Path, Diagnosis)> {
     let words: Vec<&str> = options.iter().map(String::as_str).collect();
     let mut offerer: Process = world.lab.p2pcall("alice", &[&["offer"], words.as_slice()].concat());
     let code = offerer.wait_for_code(SOON);
-    options.extend(["--with".to_owned(), code]);
-    Some((expected(sides[0], sides[1], true), run(&world, "bob", &options)))
+    let by_code = said(&["code", &code]);
+    let asked = [&options[..], &["--with".to_owned(), code.clone()]].concat();
+    let diagnosed = run(&world, "bob", &asked);
+    let mut answerer = world.lab.p2pcall("bob", &[&["answer", &code], words.as_slice()].concat());
+    let path = answerer.latest("path", SOON);
+    let expected = answerer.latest("prediction", SOON);
+    Some(Foreseen {
+        found: if path["kind"] == "relay" { Path::Relay } else { Path::Direct },
+        code: Said::of(&by_code["prediction"]),
+        diagnose: Said::of(&diagnosed.said["prediction"]),
+        answer: Said::of(&expected),
+    })
 }
 
-fn run(world: &World, who: &str, options: &[String]) -> Diagnosis {
+/// `p2pcall diagnose --json` with these options on somebody's machine.
+pub(crate) fn run(world: &World, who: &str, options: &[String]) -> Diagnosis {
     let before = world.lab.before(who);
     let began = Instant::now();
     let output = Command::new(&before[0])

@@ -44,6 +44,8 @@ struct Facts {
     hard: bool,
     /// Its filtering depends on the peer's address and port.
     strict: bool,
+    /// It deals its ports out in turn.
+    in_turn: bool,
 }
 
 /// The path that a call must find.
@@ -77,6 +79,24 @@ impl Kind {
         Self::Cgnat,
         Self::UdpBlocked,
         Self::TlsOnly,
+    ];
+
+    /// Every kind.
+    pub(crate) const ALL: [Self; 14] = [
+        Self::Public,
+        Self::Firewalled,
+        Self::FullCone,
+        Self::AddressRestricted,
+        Self::PortRestricted,
+        Self::Symmetric,
+        Self::SymmetricSequential,
+        Self::SymmetricByAddress,
+        Self::Cgnat,
+        Self::UdpBlocked,
+        Self::TlsOnly,
+        Self::Offline,
+        Self::Linux,
+        Self::LinuxRandom,
     ];
 
     /// The routers, the home's own first.
@@ -125,7 +145,7 @@ impl Kind {
             Self::Linux => ("Linux", true, true, false, true),
             Self::LinuxRandom => ("Linux, random ports", true, true, true, true),
         };
-        Facts { name, udp, online, hard, strict }
+        Facts { name, udp, online, hard, strict, in_turn: self == Self::SymmetricSequential }
     }
 }
 
@@ -143,19 +163,30 @@ pub(crate) struct Side {
     pub(crate) loss: f64,
     /// IPv6 too, behind a stateful firewall if the kind has any.
     pub(crate) ipv6: bool,
+    /// The home's own router opens ports on request, by PCP and NAT-PMP.
+    pub(crate) opens_ports: bool,
 }
 
 impl From<Kind> for Side {
     fn from(kind: Kind) -> Self {
-        Self { kind, lifetime: None, hairpin: false, delay: Duration::ZERO, loss: 0.0, ipv6: false }
+        Self {
+            kind,
+            lifetime: None,
+            hairpin: false,
+            delay: Duration::ZERO,
+            loss: 0.0,
+            ipv6: false,
+            opens_ports: false,
+        }
     }
 }
 
 /// The rule: UDP at both ends, and not one end whose mapping depends on the peer while the other's filtering depends
-/// on its address and port. Without that it takes a relay.
+/// on its address and port, unless the next port can be guessed. Without that it takes a relay.
 pub(crate) fn expected(one: Side, other: Side, relay: bool) -> Path {
     let (a, b) = (one.kind.facts(), other.kind.facts());
-    let clash = (a.hard && b.strict) || (b.hard && a.strict);
+    let shuts_out = |hard: &Facts, other: &Facts| hard.hard && other.strict && (other.hard || !hard.in_turn);
+    let clash = shuts_out(&a, &b) || shuts_out(&b, &a);
     // IPv6 has no mappings.
     let finds = !clash || (one.ipv6 && other.ipv6);
     if a.udp && b.udp && finds {
@@ -184,6 +215,8 @@ mod tests {
             (PortRestricted, SymmetricByAddress, Path::Relay),
             (Cgnat, LinuxRandom, Path::Relay),
             (Symmetric, SymmetricSequential, Path::Relay),
+            (SymmetricSequential, SymmetricSequential, Path::Relay),
+            (PortRestricted, SymmetricSequential, Path::Direct),
             (Public, UdpBlocked, Path::Relay),
             (TlsOnly, TlsOnly, Path::Relay),
             (Public, Offline, Path::None),

@@ -105,6 +105,8 @@ struct Key {
 struct Mapping {
     key: Key,
     used: Duration,
+    /// It was asked for, and lasts until then: anybody may send to it.
+    until: Option<Duration>,
     peers: HashMap<SocketAddr, Peer>,
 }
 
@@ -167,6 +169,37 @@ impl Nat {
     pub(crate) fn renumber(&mut self, public: Ipv4Addr) {
         self.flush();
         self.public = public;
+    }
+
+    /// The address that it translates to.
+    pub(crate) fn public(&self) -> Ipv4Addr {
+        self.public
+    }
+
+    /// An outside UDP port for an inside one, on request: for whoever the peer is, in both directions (RFC 6887 §11).
+    pub(crate) fn open(&mut self, inside: SocketAddr, wish: u16, until: Duration) -> Option<SocketAddr> {
+        let key = Key { protocol: Protocol::Udp, inside, peer: None };
+        let outside = match self.keys.get(&key) {
+            Some(known) => *known,
+            None if wish != 0 && !self.is_taken(key, wish) => SocketAddr::new(self.public.into(), wish),
+            None => self.free_port(key)?,
+        };
+        self.keys.insert(key, outside);
+        let fresh = || Mapping { key, used: Duration::ZERO, until: None, peers: HashMap::new() };
+        self.mappings.entry((Protocol::Udp, outside)).or_insert_with(fresh).until = Some(until);
+        Some(outside)
+    }
+
+    /// Takes that back.
+    pub(crate) fn close(&mut self, inside: SocketAddr) {
+        for mapping in self.mappings.values_mut().filter(|mapping| mapping.key.inside == inside) {
+            mapping.until = None;
+        }
+    }
+
+    /// The ports that are open on request.
+    pub(crate) fn opened(&self) -> usize {
+        self.mappings.values().filter(|mapping| mapping.until.is_some()).count()
     }
 
     /// How long UDP mappings live from now on.
@@ -268,7 +301,8 @@ impl Nat {
             Dependence::AddressAndPort => Some((peer.ip(), peer.port())),
         };
         let key = Key { protocol: flow.protocol, inside: flow.source, peer };
-        if let Some(outside) = self.keys.get(&key) {
+        // What was asked for serves every peer.
+        if let Some(outside) = self.keys.get(&Key { peer: None, ..key }).or_else(|| self.keys.get(&key)) {
             return Some(*outside);
         }
         if !may_begin {
@@ -276,7 +310,8 @@ impl Nat {
         }
         let outside = if translates { self.free_port(key)? } else { flow.source };
         self.keys.insert(key, outside);
-        self.mappings.insert((flow.protocol, outside), Mapping { key, used: now, peers: HashMap::new() });
+        self.mappings
+            .insert((flow.protocol, outside), Mapping { key, used: now, until: None, peers: HashMap::new() });
         Some(outside)
     }
 
@@ -307,6 +342,7 @@ impl Nat {
             self.behavior.filtering
         };
         match filtering {
+            _ if mapping.until.is_some() => true,
             None | Some(Dependence::Endpoint) => true,
             Some(Dependence::Address) => mapping.peers.keys().any(|peer| peer.ip() == from.ip()),
             Some(Dependence::AddressAndPort) => mapping.peers.contains_key(&from),
@@ -314,16 +350,13 @@ impl Nat {
     }
 
     fn free_port(&mut self, key: Key) -> Option<SocketAddr> {
-        let taken = |nat: &Self, port: u16| {
-            nat.mappings.contains_key(&(key.protocol, SocketAddr::new(nat.public.into(), port)))
-        };
         let mut port = match self.behavior.ports {
             Ports::Preserved => key.inside.port(),
             Ports::Sequential => self.following_port(),
             Ports::Random => self.any_port(),
         };
         for _ in 0..u16::MAX {
-            if port != 0 && !taken(self, port) {
+            if port != 0 && !self.is_taken(key, port) {
                 return Some(SocketAddr::new(self.public.into(), port));
             }
             port = match self.behavior.ports {
@@ -332,6 +365,10 @@ impl Nat {
             };
         }
         None
+    }
+
+    fn is_taken(&self, key: Key, port: u16) -> bool {
+        self.mappings.contains_key(&(key.protocol, SocketAddr::new(self.public.into(), port)))
     }
 
     fn following_port(&mut self) -> u16 {
@@ -365,7 +402,8 @@ impl Nat {
                 Protocol::Echo => ECHO_LIFETIME,
             };
             mapping.peers.retain(|_, peer| now.saturating_sub(peer.told) < lifetime);
-            let lives = now.saturating_sub(mapping.used) < lifetime;
+            mapping.until = mapping.until.filter(|until| now < *until);
+            let lives = mapping.until.is_some() || now.saturating_sub(mapping.used) < lifetime;
             if !lives {
                 self.keys.remove(&mapping.key);
             }

@@ -20,13 +20,23 @@ impl Relay {
     /// # Panics
     /// When it does not become ready.
     pub(crate) fn start(world: &World) -> Self {
+        Self::start_with(world, &["--alternate-ip", SERVER_SECOND])
+    }
+
+    /// The same on the first of the server's addresses alone.
+    pub(crate) fn with_one_address(world: &World) -> Self {
+        Self::start_with(world, &[])
+    }
+
+    fn start_with(world: &World, more: &[&str]) -> Self {
         let state = tempfile::tempdir().expect("a directory");
         let before = world.lab.before("server");
         let mut child = Command::new(&before[0])
             .args(&before[1..])
             .arg(binary())
             .args(["--listen", &format!("{SERVER}:3478"), "--tls", &format!("{SERVER}:443")])
-            .args(["--relay-ip", SERVER, "--external-ip", SERVER, "--alternate-ip", SERVER_SECOND])
+            .args(["--relay-ip", SERVER, "--external-ip", SERVER])
+            .args(more)
             .arg("--state-dir")
             .arg(state.path())
             .stdin(Stdio::null())
@@ -58,6 +68,11 @@ impl Relay {
     /// Itself as a STUN server, as options of a call.
     pub(crate) fn stun() -> Vec<String> {
         vec!["--stun".to_owned(), format!("{SERVER}:3478")]
+    }
+
+    /// Both its addresses, as if they were two: then a call knows what its NAT does to ports.
+    pub(crate) fn two_stun() -> Vec<String> {
+        [Self::stun(), vec!["--stun".to_owned(), format!("{SERVER_SECOND}:3478")]].concat()
     }
 }
 

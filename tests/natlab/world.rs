@@ -3,7 +3,7 @@
 //! A router's uplink is a network of eight addresses: the NAT's own are the first four, which are routed to it and
 //! which no kernel owns; the router's kernel has .13, whoever is beyond it .14.
 
-use super::gateway::{Gateway, Weather};
+use super::gateway::{Done, Gateway, Weather};
 use super::kind::{Hop, Side};
 use super::model::{Behavior, Nat, Network};
 use super::router::{DEVICE, Router};
@@ -119,6 +119,23 @@ impl World {
         self.outermost(who).change(|gateway| gateway.set_weather(weather));
     }
 
+    /// The ports that a home's routers have open on request.
+    pub(crate) fn opened(&self, who: Who) -> usize {
+        self.routers[who as usize].iter().map(Router::opened).sum()
+    }
+
+    /// The address of a home's router inwards.
+    pub(crate) fn inner_address() -> Ipv4Addr {
+        Ipv4Addr::new(192, 168, 1, 1)
+    }
+
+    /// What went up at the outermost router since this was last asked.
+    pub(crate) fn went_up(&self, who: Who) -> Done {
+        let mut done = Done::default();
+        self.outermost(who).change(|gateway| done = gateway.went_up());
+        done
+    }
+
     fn change(&self, who: Who, how: impl Fn(&mut Gateway)) {
         for router in &self.routers[who as usize] {
             router.change(&how);
@@ -149,7 +166,9 @@ impl World {
                 Hop::Kernel { random } => self.lab.nat(machine, "wan", *random),
                 Hop::Model(behavior) => {
                     let gateway = gateway(plan, side, *behavior, place, hops.len());
-                    routers.push(self.router(machine, gateway));
+                    let opens_ports = side.opens_ports && place == 0;
+                    let inner = opens_ports.then(World::inner_address);
+                    routers.push(self.router(machine, gateway, inner));
                 }
             }
             beyond = (machine, "lan");
@@ -171,7 +190,7 @@ impl World {
     /// The machine at the inner end: with a private address, or with a public one of the router's.
     fn person(&self, plan: &Plan, net: [u8; 3], hop: Hop) {
         let (own, gateway, length) = if translates(hop) {
-            (Ipv4Addr::new(192, 168, 1, 2), Ipv4Addr::new(192, 168, 1, 1), 24)
+            (Ipv4Addr::new(192, 168, 1, 2), World::inner_address(), 24)
         } else {
             (at(net, PUBLIC), at(net, OTHER_PUBLIC), 30)
         };
@@ -210,8 +229,8 @@ impl World {
     }
 
     /// Whatever passes through the machine passes through the gateway.
-    fn router(&self, machine: &str, gateway: Gateway) -> Router {
-        let router = Router::start(&self.lab.namespace(machine), gateway).expect("a TUN device");
+    fn router(&self, machine: &str, gateway: Gateway, inner: Option<Ipv4Addr>) -> Router {
+        let router = Router::start(&self.lab.namespace(machine), gateway, inner).expect("a TUN device");
         self.lab.run(
             machine,
             &format!(
@@ -243,7 +262,7 @@ fn gateway(plan: &Plan, side: Side, mut behavior: Behavior, place: usize, hops: 
     if outermost {
         behavior.lifetime = side.lifetime.unwrap_or(behavior.lifetime);
         behavior.hairpin |= side.hairpin;
-        weather = Weather { loss: side.loss, delay: side.delay };
+        weather = Weather { loss: side.loss, delay: side.delay, ..Weather::default() };
     }
     let inside = if place > 0 {
         Network(IpAddr::V4(at(CARRIER, 8)), 29)

@@ -11,9 +11,13 @@ const BACK: Duration = Duration::from_secs(30);
 
 /// Two machines on one cable, in a call with sound.
 fn on_a_cable() -> Option<(Lab, Ends)> {
+    on_a_cable_with(ALONE)
+}
+
+fn on_a_cable_with(options: &[&str]) -> Option<(Lab, Ends)> {
     let lab = Lab::new(&["alice", "bob"])?;
     lab.cable("alice:eth0=10.9.0.1/24", "bob:eth0=10.9.0.2/24");
-    let mut ends = Ends::begin_with_sound(&lab, ALONE);
+    let mut ends = Ends::begin_with_sound(&lab, options);
     ends.connected("before the trouble");
     hears(&mut ends.alice);
     hears(&mut ends.bob);
@@ -165,5 +169,46 @@ fn a_machine_whose_address_changes_stays_in_its_call() {
         }
         support::measured(&format!("sound again after {machine} has another address"), moved.elapsed());
     }
+    ends.hang_up();
+}
+
+#[test]
+fn a_file_goes_on_where_it_stood_after_a_reconnection_on_a_bad_path() {
+    let (home, away) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let path = home.path().join("film.bin");
+    let content = vec![7; 30_000_000];
+    std::fs::write(&path, &content).expect("written");
+    let folder = ["--save-to", away.path().to_str().expect("UTF-8")];
+    let Some((lab, mut ends)) = on_a_cable_with(&[ALONE, &folder].concat()) else { return };
+    for machine in ["alice", "bob"] {
+        lab.rules(
+            machine,
+            "table ip loss {
+               chain here {
+                 type filter hook input priority 0;
+                 iifname eth0 numgen random mod 100 < 2 drop;
+               }
+             }",
+        );
+    }
+    let is = |state: &'static str| {
+        move |event: &serde_json::Value| event["event"] == "file" && event["state"] == state
+    };
+    ends.alice.type_line(&format!("/send {}", path.display()));
+    ends.bob.wait_for("question", SOON, is("offered"));
+    ends.bob.type_line("/accept");
+    ends.bob.wait_for("a part of it", BACK, |event| {
+        is("moving")(event) && event["done"].as_u64().is_some_and(|done| done > 1_000_000)
+    });
+    // Another address: only another connection leads on.
+    lab.run("bob", "ip addr del 10.9.0.2/24 dev eth0; ip addr add 10.9.0.3/24 dev eth0");
+    ends.bob.wait_for("another path", BACK, |event| {
+        let at = event["local_address"].as_str();
+        event["event"] == "path" && at.is_some_and(|address| address.starts_with("10.9.0.3"))
+    });
+    let done = ends.bob.wait_for("all of it", BACK * 4, is("done"));
+    let kept = done["path"].as_str().expect("a path");
+    assert!(std::fs::read(kept).expect("it is there") == content, "it is another");
+    ends.alice.wait_for("the same at the sender", SOON, is("done"));
     ends.hang_up();
 }

@@ -2,7 +2,9 @@
 
 use super::own_relay::{Ends, let_out_only, offer, relay};
 use super::support::lab::Lab;
+use super::support::own_relay::OwnRelay;
 use super::two_homes;
+use serde_json::Value;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -46,12 +48,46 @@ impl Drop for Proxy {
 fn through(lab: &Lab, port: u16, url: &str, protocol: &str) {
     let relay = relay(lab);
     let_out_only(lab, "home-b", &format!("tcp dport {port}"));
+    tested(lab, &relay, url);
     let (alice, code) = offer(lab, &relay, &["--no-portmap"]);
     let mut ends = Ends::answer(lab, alice, &code, &["--no-portmap", "--proxy", url]);
     let [_, path] = ends.connected(url);
     assert_eq!((&path["kind"], &path["protocol"]), (&"relay".into(), &protocol.into()), "{path}");
     ends.see_and_hear();
     ends.hang_up();
+}
+
+/// What a p2pcall says on bob's machine, with a variable in its environment.
+fn said(lab: &Lab, variable: &str, words: &str) -> (Value, i32) {
+    let program = env!("CARGO_BIN_EXE_p2pcall");
+    let command = format!("env XDG_CONFIG_HOME=/proc/none {variable} {program} {words} --json; echo $?");
+    let output = lab.run("bob", &command);
+    let (json, exit) = output.trim().rsplit_once('\n').expect("an object and an exit code");
+    (serde_json::from_str(json).expect("JSON"), exit.parse().expect("a number"))
+}
+
+/// Both who test a relay test it as a call uses it.
+fn tested(lab: &Lab, relay: &OwnRelay, url: &str) {
+    let link = format!("'{}'", relay.link());
+    let (check, exit) = said(lab, "", &format!("relay check {link} --proxy {url}"));
+    let step = |name: &str| {
+        let steps = check["steps"].as_array().into_iter().flatten();
+        steps
+            .filter(|step| step["name"] == name)
+            .map(|step| (step["ok"] == true, step["text"].to_string()))
+            .next()
+    };
+    let tcp = step("tcp").expect("TCP was tried");
+    assert!(exit == 0 && tcp.0 && tcp.1.contains("by the proxy"), "{check}");
+    assert_eq!(step("udp").map(|(ok, _)| ok), Some(false), "{check}");
+    // By the environment it is the same.
+    let words = format!("diagnose --stun {} --relay {link}", relay.stun());
+    let (diagnosis, exit) = said(lab, &format!("ALL_PROXY={url}"), &words);
+    assert_eq!((exit, diagnosis["verdict"].as_str()), (10, Some("relay")), "{diagnosis}");
+    let relay = &diagnosis["relays"][0];
+    assert!(relay["tcp"]["ok"] == true && relay["udp"]["ok"] == false, "{diagnosis}");
+    let proxy = diagnosis["proxy"].as_str().expect("it is named");
+    assert!(url.ends_with(proxy.rsplit('/').next().expect("a host")) && !proxy.contains("word"), "{proxy}");
 }
 
 #[test]
@@ -67,6 +103,9 @@ fn a_proxy_for_http_leads_to_the_relay() {
 
     // Without its login the proxy is named, and the friend is told what it wants.
     let relay = relay(&lab);
+    let (check, exit) =
+        said(&lab, "", &format!("relay check '{}' --proxy http://{PLACE}:8888", relay.link()));
+    assert!(exit == 1 && check.to_string().contains("it wants a user and a password"), "{check}");
     let (alice, code) = offer(&lab, &relay, &["--no-portmap"]);
     let url = format!("http://{PLACE}:8888");
     let mut ends = Ends::answer(&lab, alice, &code, &["--no-portmap", "--proxy", &url]);

@@ -33,7 +33,14 @@ impl Lab {
                 return None;
             }
             lab.machines.push(name);
-            lab.run(machine, "ip link set lo up");
+            // Nobody else has an address here: the detection of duplicates would only take its second.
+            lab.run(
+                machine,
+                "ip link set lo up
+                 for file in /proc/sys/net/ipv6/conf/[ad]*/accept_dad; do
+                   [ ! -e $file ] || echo 0 > $file
+                 done",
+            );
         }
         Some(lab)
     }

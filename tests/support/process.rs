@@ -100,6 +100,13 @@ impl Process {
         }
     }
 
+    /// Takes what has come by now, without waiting.
+    pub(crate) fn take_what_came(&mut self) {
+        while let Ok(line) = self.lines.try_recv() {
+            self.events.extend(serde_json::from_str::<Value>(&line));
+        }
+    }
+
     /// Waits for a state.
     pub(crate) fn wait_for_state(&mut self, state: &str, limit: Duration) -> Value {
         self.wait_for(state, limit, |event| event["event"] == "state" && event["state"] == state)
@@ -140,6 +147,12 @@ impl Process {
         assert!(status.expect("kill").success());
     }
 
+    /// What it has told last of this, or will tell.
+    pub(crate) fn latest(&mut self, kind: &str, limit: Duration) -> Value {
+        let known = self.of_kind(kind).last().cloned();
+        known.unwrap_or_else(|| self.wait_for(kind, limit, |event| event["event"] == kind))
+    }
+
     /// The events of one kind.
     pub(crate) fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
         self.events.iter().filter(move |event| event["event"] == kind)
@@ -155,6 +168,13 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a command says that ends by itself, `p2pcall ARGS --json`.
+pub(crate) fn said(args: &[&str]) -> Value {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_p2pcall")).args(args).arg("--json").output().expect("it runs");
+    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 /// Options of a call that touches no device and no server.

@@ -1,24 +1,39 @@
 //! The steps of a check up to a connection: name, UDP, TCP, TLS; and the words for what stands in the way.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::report::{Step, StepName};
-use super::{PATIENCE, elapsed_ms};
+use super::{Dial, PATIENCE, elapsed_ms};
 use crate::client::{Client, ClientError, Flaw, Session, Trust, Verdict, Wire};
 use crate::link::{Link, Transport};
 
+/// An address that only who dials for us may know.
+const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// To whom, and by whom.
+pub(super) struct Way<'l> {
+    pub(super) link: &'l Link,
+    pub(super) dial: Option<Dial>,
+}
+
 /// The address of the name: the first that this machine has a way to.
-pub(super) async fn resolve(link: &Link) -> (Option<SocketAddr>, Step) {
+pub(super) async fn resolve(way: &Way<'_>) -> (Option<SocketAddr>, Step) {
+    let link = way.link;
     let begun = Instant::now();
     let found = timeout(PATIENCE, tokio::net::lookup_host((link.host.as_str(), link.port))).await;
     let found: Vec<SocketAddr> =
         found.map_or_else(|_| Vec::new(), |found| found.map_or_else(|_| Vec::new(), Iterator::collect));
     let Some(&first) = found.first() else {
+        if way.dial.is_some() {
+            let text = format!("{} has no address here: it is left to the proxy", link.host);
+            return (Some(SocketAddr::new(UNKNOWN, link.port)), Step::noted(StepName::Resolve, text));
+        }
         let text = format!("{} has no address: is the name right, and does DNS work here?", link.host);
         return (None, Step::failed(StepName::Resolve, text));
     };
@@ -36,34 +51,42 @@ pub(super) async fn resolve(link: &Link) -> (Option<SocketAddr>, Step) {
 
 /// Opens a connection of this kind.
 pub(super) async fn open(
-    link: &Link,
+    way: &Way<'_>,
     server: SocketAddr,
     transport: Transport,
 ) -> io::Result<(Wire, Option<Verdict>)> {
+    let link = way.link;
+    let stream = async {
+        match &way.dial {
+            Some(dial) => dial(link.host.clone(), link.port).await,
+            None => TcpStream::connect(server).await,
+        }
+    };
     match transport {
+        Transport::Udp if server.ip() == UNKNOWN => Err(io::ErrorKind::HostUnreachable.into()),
         Transport::Udp => Ok((Wire::udp(server).await?, None)),
-        Transport::Tcp => Ok((Wire::tcp(server).await?, None)),
+        Transport::Tcp => Ok((Wire::over(stream.await?)?, None)),
         Transport::Tls => {
-            let (wire, verdict) = Wire::tls(server, &link.host, &Trust::new(link.pin)).await?;
+            let (wire, verdict) = Wire::tls_over(stream.await?, &link.host, &Trust::new(link.pin)).await?;
             Ok((wire, Some(verdict)))
         }
     }
 }
 
 /// Another connection like the first.
-pub(super) async fn reconnect(link: &Link, server: SocketAddr, transport: Transport) -> Option<Wire> {
-    timeout(PATIENCE, open(link, server, transport)).await.ok()?.ok().map(|(wire, _)| wire)
+pub(super) async fn reconnect(way: &Way<'_>, server: SocketAddr, transport: Transport) -> Option<Wire> {
+    timeout(PATIENCE, open(way, server, transport)).await.ok()?.ok().map(|(wire, _)| wire)
 }
 
 /// Opens a connection and asks for our address over it.
 pub(super) async fn connect(
-    link: &Link,
+    way: &Way<'_>,
     server: SocketAddr,
     transport: Transport,
 ) -> (Option<(Wire, SocketAddr)>, Step) {
     let begun = Instant::now();
     let tried = timeout(PATIENCE, async {
-        let (wire, verdict) = open(link, server, transport).await?;
+        let (wire, verdict) = open(way, server, transport).await?;
         if let Some(words) = verdict.and_then(distrust) {
             return Ok(Err(words));
         }
@@ -72,13 +95,20 @@ pub(super) async fn connect(
         Ok(Ok((client.into_wire(), mapped, verdict)))
     });
     let name = StepName::of(transport);
+    let dialled = way.dial.is_some() && transport != Transport::Udp;
     match tried.await.unwrap_or(Err(ClientError::Silent)) {
         Ok(Ok((wire, mapped, verdict))) => {
             let by = if verdict == Some(Verdict::Pinned) { ", with the key of the link" } else { "" };
-            let text = format!("answers{by}; it sees us as {mapped}");
+            let proxied = if dialled { ", by the proxy" } else { "" };
+            let text = format!("answers{by}{proxied}; it sees us as {mapped}");
             (Some((wire, mapped)), Step::done(name, elapsed_ms(begun), text))
         }
         Ok(Err(words)) => (None, Step::failed(name, words)),
+        Err(ClientError::Io(error)) if dialled => (None, Step::failed(name, error.to_string())),
+        Err(error) if dialled => {
+            let text = format!("{error} from {} by the proxy: is the relay running?", way.link.host);
+            (None, Step::failed(name, text))
+        }
         Err(error) => (None, Step::failed(name, unreached(server, transport, &error))),
     }
 }

@@ -34,14 +34,22 @@ impl Wire {
 
     /// A TCP connection.
     pub async fn tcp(server: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(server).await?;
+        Self::over(TcpStream::connect(server).await?)
+    }
+
+    /// The same over a connection that somebody else made.
+    pub fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         Ok(Self(Kind::Tcp(stream, Vec::new())))
     }
 
     /// A TLS connection, and what its certificate was worth.
     pub async fn tls(server: SocketAddr, host: &str, trust: &Trust) -> io::Result<(Self, Verdict)> {
-        let stream = TcpStream::connect(server).await?;
+        Self::tls_over(TcpStream::connect(server).await?, host, trust).await
+    }
+
+    /// The same over a connection that somebody else made.
+    pub async fn tls_over(stream: TcpStream, host: &str, trust: &Trust) -> io::Result<(Self, Verdict)> {
         stream.set_nodelay(true)?;
         let (stream, verdict) = trust.connect(host, stream).await?;
         Ok((Self(Kind::Tls(Box::new(stream), Vec::new())), verdict))

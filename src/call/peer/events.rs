@@ -5,6 +5,7 @@
 
 use super::PeerEvent;
 use super::checks::Path;
+use super::nudge::NOTHING;
 use super::socket::Wire;
 use crate::media::frame::Codec;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -171,6 +172,7 @@ impl Pump {
                 self.wire.settle();
                 Some(PeerEvent::ChannelOpen)
             }
+            Some(DataChannelEvent::OnMessage(message)) if message.data[..] == NOTHING => None,
             Some(DataChannelEvent::OnMessage(message)) => {
                 Some(PeerEvent::ChannelMessage(message.data.freeze()))
             }

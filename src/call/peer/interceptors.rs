@@ -1,8 +1,10 @@
 //! Our own stages in the stack's chain of interceptors.
 //!
 //! ```text
-//! wire   3500 Watch      reads RTCP both ways, counts what leaves, asks for key frames
+//! wire   2000 Numbers    transport-wide numbers, and what the remote end says of them
+//!        3500 Watch      reads RTCP both ways, counts what leaves, asks for key frames
 //!        4000 (stack)    answers NACKs           10000, 11000 (stack) receiver and sender reports
+//!        6000 Listener   says what comes, padding included
 //!        6500 Undo       retransmissions become the packets that they repeat
 //!        7000 (stack)    asks for what is missing
 //! app   13500 Tap        takes incoming media out of the stack
@@ -13,7 +15,9 @@
 use super::counters::Report;
 use super::media::Media;
 use super::nacks::Asked;
+use super::numbers::{Listener, Numbers};
 use super::socket::Wire;
+use crate::call::rate::OVERHEAD;
 use crate::media::frame::MediaKind;
 use rtc::interceptor::{
     Attribute, AttributedPacket, Interceptor, NackGeneratorBuilder, NackResponderBuilder, Packet,
@@ -36,8 +40,8 @@ use std::time::{Duration, Instant};
 
 /// How soon a missing packet is asked for; how soon again is decided in `Watch`, by the round trip.
 const NACK_INTERVAL: Duration = Duration::from_millis(20);
-/// Reports tell the encoder how the path is; the stack's second is slow for that.
-const REPORT_INTERVAL: Duration = Duration::from_millis(500);
+/// Packet by packet it is told elsewhere how the path is; on a narrow one each report takes from sound.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The whole chain of one peer.
 pub(super) fn registry(media: &Arc<Media>, wire: &Arc<Wire>, now: Instant) -> Registry {
@@ -45,8 +49,10 @@ pub(super) fn registry(media: &Arc<Media>, wire: &Arc<Wire>, now: Instant) -> Re
     let wire = Arc::clone(wire);
     let watch = Watch::new(Arc::clone(media), now, Box::new(move || wire.round_trip()));
     Registry::new()
+        .with(Slot::from(2_000), Stage::new(Numbers::new(Arc::clone(media))))
         .with(Slot::from(3_500), Stage::new(watch))
         .with(Slot::NackResponder, NackResponderBuilder::new().build())
+        .with(Slot::from(6_000), Listener::new())
         .with(Slot::from(6_500), Stage::new(Undo { media: Arc::clone(media), repairs: HashMap::new() }))
         .with(Slot::NackGenerator, nacks.build())
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().with_interval(REPORT_INTERVAL).build())
@@ -55,7 +61,7 @@ pub(super) fn registry(media: &Arc<Media>, wire: &Arc<Wire>, now: Instant) -> Re
 }
 
 /// What a stage of ours does with packets; `false` takes one out.
-trait Work: Send + Sync {
+pub(super) trait Work: Send + Sync {
     fn incoming(&mut self, _: &mut TaggedPacket) -> bool {
         true
     }
@@ -68,6 +74,8 @@ trait Work: Send + Sync {
     fn emit(&mut self) -> Option<TaggedPacket> {
         None
     }
+
+    fn bind_local(&mut self, _: &StreamInfo) {}
 
     fn bind_remote(&mut self, _: &StreamInfo) {}
 }
@@ -116,7 +124,9 @@ impl<W: Work> Protocol<TaggedPacket, TaggedPacket, ()> for Stage<W> {
 }
 
 impl<W: Work> Interceptor for Stage<W> {
-    fn bind_local_stream(&mut self, _: &StreamInfo) {}
+    fn bind_local_stream(&mut self, info: &StreamInfo) {
+        self.work.bind_local(info);
+    }
 
     fn unbind_local_stream(&mut self, _: &StreamInfo) {}
 
@@ -152,6 +162,10 @@ impl Work for Watch {
         match &mut packet.message.packet {
             Packet::Rtp(rtp) => {
                 let Some(kind) = self.media.ssrcs.kind(rtp.header.ssrc) else { return true };
+                let now = self.media.at(self.now);
+                if again && !self.media.may_repeat(now, rtp.payload.len() as u32 + OVERHEAD) {
+                    return false;
+                }
                 let mut counters = self.media.counters();
                 let sample = counters.kind(kind);
                 if again {
@@ -219,6 +233,7 @@ impl Watch {
                 delay: report.delay,
             };
             self.media.counters().reported(&report, now);
+            self.media.ledger().reported(kind, f32::from(report.fraction) / 256.0);
         }
     }
 

@@ -4,7 +4,10 @@
 
 use super::counters::{Counters, KindSample};
 use super::events::{Note, Notes};
+use super::ledger::Ledger;
 use super::packets::Label;
+use super::packets::MAX_PAYLOAD;
+use crate::call::rate::{OVERHEAD, Pace, Repairs};
 use crate::media::frame::{Codec, MediaKind, MediaPacket};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -18,6 +21,9 @@ const AUDIO_PACKETS: usize = 64;
 const VIDEO_PACKETS: usize = 512;
 /// Between two requests for a key frame: the first one's answer takes a round trip.
 const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(200);
+
+/// bit/s that no path here has.
+const UNLIMITED: u32 = 1_000_000_000;
 
 /// The SSRCs of this end, chosen once.
 #[derive(Debug, Clone, Copy)]
@@ -54,12 +60,42 @@ struct Agreed {
     video: Option<Leg>,
 }
 
+/// How this end sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sending {
+    /// bit/s of the picture on the wire; its packets are spread accordingly.
+    pub picture: u32,
+    /// bit/s of everything on the wire.
+    pub all: u32,
+    /// Bytes of a picture's packet at the most.
+    pub payload: usize,
+    /// Frames of sound in a packet.
+    pub sounds: usize,
+}
+
+impl Default for Sending {
+    /// As on a path without limits.
+    fn default() -> Self {
+        Self { picture: UNLIMITED, all: UNLIMITED, payload: MAX_PAYLOAD, sounds: 1 }
+    }
+}
+
+/// How this end sends, and what of it is under way.
+#[derive(Default)]
+struct Course {
+    sending: Sending,
+    pace: Pace,
+    repairs: Repairs,
+}
+
 /// The media side of one peer.
 pub(super) struct Media {
     pub(super) ssrcs: Ssrcs,
     started: Instant,
     notes: Notes,
     counters: Mutex<Counters>,
+    ledger: Mutex<Ledger>,
+    course: Mutex<Course>,
     agreed: Mutex<Agreed>,
     heard: Mutex<Vec<Codec>>,
     remote_video: AtomicU32,
@@ -85,6 +121,8 @@ impl Media {
             started,
             notes,
             counters: Mutex::default(),
+            ledger: Mutex::default(),
+            course: Mutex::default(),
             agreed: Mutex::default(),
             heard: Mutex::default(),
             remote_video: AtomicU32::new(0),
@@ -109,6 +147,41 @@ impl Media {
     /// The counters, for a moment.
     pub(super) fn counters(&self) -> MutexGuard<'_, Counters> {
         locked(&self.counters)
+    }
+
+    /// What was sent and what became of it, for a moment.
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        locked(&self.ledger)
+    }
+
+    /// How this end sends.
+    pub(super) fn sending(&self) -> Sending {
+        locked(&self.course).sending
+    }
+
+    /// How this end sends from now on.
+    pub(super) fn send_as(&self, sending: Sending) {
+        locked(&self.course).sending = sending;
+    }
+
+    /// A picture is to leave: from when to when, on the call's clock.
+    pub(super) fn pace(&self, now: Duration, bytes: usize) -> (Duration, Duration) {
+        let mut course = locked(&self.course);
+        let (rate, payload) = (course.sending.picture, course.sending.payload.max(1));
+        let wire = bytes + bytes.div_ceil(payload) * OVERHEAD as usize;
+        course.pace.put(now, wire, rate)
+    }
+
+    /// When every picture will have left.
+    pub(super) fn clear(&self) -> Duration {
+        locked(&self.course).pace.clear()
+    }
+
+    /// Whether a retransmission of so many bytes has a place.
+    pub(super) fn may_repeat(&self, now: Duration, bytes: u32) -> bool {
+        let mut course = locked(&self.course);
+        let rate = course.sending.all;
+        course.repairs.take(now, bytes, rate)
     }
 
     /// The sums: audio, then video.

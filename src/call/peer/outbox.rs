@@ -6,21 +6,26 @@
 use super::events::Notes;
 use super::media::Media;
 use super::sent::SentStreams;
+use crate::media::audio::merge::merged;
 use crate::media::frame::{EncodedFrame, MediaKind};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use webrtc::media_stream::track_local::TrackLocal;
 
 /// Pictures that may wait: at 30 a second more than 130 ms late is no conversation.
 const PICTURES: usize = 4;
+/// Packets that are due within so much time go at once: timers are no finer.
+const TOGETHER: Duration = Duration::from_millis(1);
 /// 20 ms frames of sound that may wait.
 const SOUNDS: usize = 16;
 
 /// Where frames are put.
 pub(super) struct Outbox {
     sounds: mpsc::Sender<EncodedFrame>,
-    pictures: mpsc::Sender<EncodedFrame>,
+    pictures: mpsc::Sender<Picture>,
     /// A picture went missing: only a key frame goes on from here.
     broken: AtomicBool,
     media: Arc<Media>,
@@ -30,7 +35,14 @@ pub(super) struct Outbox {
 /// Where they come out.
 pub(super) struct Outlets {
     sounds: mpsc::Receiver<EncodedFrame>,
-    pictures: mpsc::Receiver<EncodedFrame>,
+    pictures: mpsc::Receiver<Picture>,
+}
+
+/// A picture, and from when to when its packets leave, on the call's clock.
+struct Picture {
+    frame: EncodedFrame,
+    begin: Duration,
+    end: Duration,
 }
 
 impl Outbox {
@@ -59,7 +71,14 @@ impl Outbox {
         if self.broken.load(Ordering::Acquire) && !frame.key {
             return false;
         }
-        let sent = self.pictures.try_send(frame).is_ok();
+        let sent = match self.pictures.try_reserve() {
+            Ok(place) => {
+                let (begin, end) = self.media.pace(self.media.at(self.media.now()), frame.data.len());
+                place.send(Picture { frame, begin, end });
+                true
+            }
+            Err(_) => false,
+        };
         self.broken.store(!sent, Ordering::Release);
         if !sent {
             self.notes.key_frame();
@@ -69,25 +88,55 @@ impl Outbox {
 }
 
 impl Outlets {
-    /// Carries sound to the path until the outbox is gone.
+    /// Carries everything to the path until the outbox is gone.
     pub(super) async fn run(self, media: Arc<Media>, sent: SentStreams) {
-        tokio::join!(lane(self.sounds, Arc::clone(&media), sent.clone()), lane(self.pictures, media, sent));
+        tokio::join!(
+            sounds(self.sounds, Arc::clone(&media), sent.clone()),
+            pictures(self.pictures, media, sent)
+        );
     }
 }
 
-async fn lane(mut frames: mpsc::Receiver<EncodedFrame>, media: Arc<Media>, sent: SentStreams) {
+/// Sound goes at once; where the path is narrow several frames in a packet, so that headers cost less.
+async fn sounds(mut frames: mpsc::Receiver<EncodedFrame>, media: Arc<Media>, sent: SentStreams) {
+    let mut together = Vec::new();
     while let Some(frame) = frames.recv().await {
-        let kind = frame.codec.kind();
-        let Some(leg) = media.leg(kind).filter(|leg| leg.label.codec == frame.codec) else {
-            media.counters().kind(kind).frames_dropped += 1;
+        together.push(frame);
+        if together.len() < media.sending().sounds {
             continue;
-        };
-        for packet in sent.packets(&frame, leg.label) {
-            // An error's text holds the packet: it is not for the log.
-            if leg.track.write_rtp(packet).await.is_err() {
-                log::debug!("a packet of {kind:?} was not taken");
-                break;
-            }
+        }
+        for frame in merged(std::mem::take(&mut together)) {
+            send(&frame, Duration::ZERO..Duration::ZERO, &media, &sent).await;
+        }
+    }
+}
+
+/// A picture's packets are spread over its time: each that comes too early makes sound late.
+async fn pictures(mut frames: mpsc::Receiver<Picture>, media: Arc<Media>, sent: SentStreams) {
+    while let Some(Picture { frame, begin, end }) = frames.recv().await {
+        send(&frame, begin..end, &media, &sent).await;
+    }
+}
+
+async fn send(frame: &EncodedFrame, time: Range<Duration>, media: &Media, sent: &SentStreams) {
+    let kind = frame.codec.kind();
+    let Some(leg) = media.leg(kind).filter(|leg| leg.label.codec == frame.codec) else {
+        media.counters().kind(kind).frames_dropped += 1;
+        return;
+    };
+    let packets = sent.packets(frame, leg.label, media.sending().payload);
+    let step = time.end.saturating_sub(time.start) / u32::try_from(packets.len()).unwrap_or(u32::MAX).max(1);
+    let mut due = time.start;
+    for packet in packets {
+        let early = due.saturating_sub(media.at(media.now()));
+        if early > TOGETHER {
+            tokio::time::sleep(early).await;
+        }
+        due += step;
+        // An error's text holds the packet: it is not for the log.
+        if leg.track.write_rtp(packet).await.is_err() {
+            log::debug!("a packet of {kind:?} was not taken");
+            break;
         }
     }
 }

@@ -10,7 +10,7 @@ use rtc::rtp::packetizer::Payloader;
 
 /// Payload bytes of a packet: with all headers under 1,280, what every IPv6 path carries (RFC 8200 §5). The
 /// encoder's slices of 1,100 bytes fit whole.
-const MAX_PAYLOAD: usize = 1_160;
+pub(super) const MAX_PAYLOAD: usize = 1_160;
 
 /// What a stream is called on the wire, as negotiated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,14 +40,15 @@ impl Packetizer {
         Self { sequence: (seed >> 33) as u16, offset: seed as u32, h264: H264Payloader::default(), vp8 }
     }
 
-    /// The packets of one frame, the last one marked where it is a picture; none for an empty frame.
-    pub(super) fn packets(&mut self, frame: &EncodedFrame, label: Label) -> Vec<rtp::Packet> {
+    /// The packets of one frame, the last one marked where it is a picture; none for an empty frame. A picture's
+    /// hold at most `payload` bytes each.
+    pub(super) fn packets(&mut self, frame: &EncodedFrame, label: Label, payload: usize) -> Vec<rtp::Packet> {
         let payloads = match frame.codec {
             Codec::Opus if frame.data.is_empty() => Vec::new(),
             // RFC 7587 §4.2: exactly one Opus packet.
             Codec::Opus => vec![frame.data.clone()],
-            Codec::H264 => self.split(frame, |this| &mut this.h264),
-            Codec::Vp8 => self.split(frame, |this| &mut this.vp8),
+            Codec::H264 => self.h264.payload(payload, &frame.data).unwrap_or_default(),
+            Codec::Vp8 => self.vp8.payload(payload, &frame.data).unwrap_or_default(),
         };
         let kind = frame.codec.kind();
         let ticks = frame.at.as_nanos() * u128::from(clock(kind)) / 1_000_000_000;
@@ -59,10 +60,6 @@ impl Packetizer {
             .enumerate()
             .map(|(index, payload)| self.packet(label, timestamp, marked(index), payload))
             .collect()
-    }
-
-    fn split<P: Payloader>(&mut self, frame: &EncodedFrame, format: fn(&mut Self) -> &mut P) -> Vec<Bytes> {
-        format(self).payload(MAX_PAYLOAD, &frame.data).unwrap_or_default()
     }
 
     fn packet(&mut self, label: Label, timestamp: u32, marker: bool, payload: Bytes) -> rtp::Packet {
@@ -103,8 +100,9 @@ mod tests {
     #[test]
     fn sound_is_one_packet_and_time_goes_by_its_clock() {
         let mut packetizer = Packetizer::new(0);
-        let first = packetizer.packets(&frame(Codec::Opus, vec![1; 80], 0), label(Codec::Opus));
-        let second = packetizer.packets(&frame(Codec::Opus, vec![1; 80], 20), label(Codec::Opus));
+        let first = packetizer.packets(&frame(Codec::Opus, vec![1; 80], 0), label(Codec::Opus), MAX_PAYLOAD);
+        let second =
+            packetizer.packets(&frame(Codec::Opus, vec![1; 80], 20), label(Codec::Opus), MAX_PAYLOAD);
         assert_eq!((first.len(), second.len()), (1, 1));
         assert_eq!(second[0].header.timestamp - first[0].header.timestamp, 960);
         assert_eq!(second[0].header.sequence_number - first[0].header.sequence_number, 1);
@@ -116,7 +114,7 @@ mod tests {
         let picture =
             [nal(0x67, 12), nal(0x68, 4), nal(0x65, 1_100), nal(0x65, 1_100), nal(0x65, 300)].concat();
         let mut packetizer = Packetizer::new(1);
-        let packets = packetizer.packets(&frame(Codec::H264, picture, 40), label(Codec::H264));
+        let packets = packetizer.packets(&frame(Codec::H264, picture, 40), label(Codec::H264), MAX_PAYLOAD);
         let sizes: Vec<usize> = packets.iter().map(|packet| packet.payload.len()).collect();
         assert_eq!(sizes, [1 + 2 + 12 + 2 + 4, 1_100, 1_100, 300]);
         let marks: Vec<bool> = packets.iter().map(|packet| packet.header.marker).collect();
@@ -128,7 +126,7 @@ mod tests {
     fn nothing_is_larger_than_a_path_carries() {
         for codec in [Codec::H264, Codec::Vp8] {
             let data = if codec == Codec::H264 { nal(0x65, 9_000) } else { vec![0x10; 9_000] };
-            let packets = Packetizer::new(2).packets(&frame(codec, data, 0), label(codec));
+            let packets = Packetizer::new(2).packets(&frame(codec, data, 0), label(codec), MAX_PAYLOAD);
             assert!(packets.len() >= 8);
             assert!(packets.iter().all(|packet| packet.payload.len() <= MAX_PAYLOAD));
         }
@@ -137,15 +135,19 @@ mod tests {
     #[test]
     fn an_empty_frame_is_no_packet() {
         for codec in [Codec::Opus, Codec::H264, Codec::Vp8] {
-            assert!(Packetizer::new(3).packets(&frame(codec, Vec::new(), 0), label(codec)).is_empty());
+            assert!(
+                Packetizer::new(3)
+                    .packets(&frame(codec, Vec::new(), 0), label(codec), MAX_PAYLOAD)
+                    .is_empty()
+            );
         }
     }
 
     #[test]
     fn sequence_numbers_and_timestamps_wrap() {
         let mut packetizer = Packetizer::new(u64::MAX);
-        let last = packetizer.packets(&frame(Codec::Opus, vec![1], 0), label(Codec::Opus));
-        let next = packetizer.packets(&frame(Codec::Opus, vec![1], 20), label(Codec::Opus));
+        let last = packetizer.packets(&frame(Codec::Opus, vec![1], 0), label(Codec::Opus), MAX_PAYLOAD);
+        let next = packetizer.packets(&frame(Codec::Opus, vec![1], 20), label(Codec::Opus), MAX_PAYLOAD);
         assert_eq!(next[0].header.sequence_number, last[0].header.sequence_number.wrapping_add(1));
         assert_eq!(next[0].header.timestamp.wrapping_sub(last[0].header.timestamp), 960);
     }

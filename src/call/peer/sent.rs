@@ -44,12 +44,12 @@ impl SentStreams {
         self.0.ssrcs
     }
 
-    /// The packets of the next frame.
-    pub(super) fn packets(&self, frame: &EncodedFrame, label: Label) -> Vec<rtp::Packet> {
+    /// The packets of the next frame, a picture's of at most `payload` bytes each.
+    pub(super) fn packets(&self, frame: &EncodedFrame, label: Label, payload: usize) -> Vec<rtp::Packet> {
         let packetizer = match frame.codec.kind() {
             MediaKind::Audio => &self.0.audio,
             MediaKind::Video => &self.0.video,
         };
-        packetizer.lock().unwrap_or_else(PoisonError::into_inner).packets(frame, label)
+        packetizer.lock().unwrap_or_else(PoisonError::into_inner).packets(frame, label, payload)
     }
 }

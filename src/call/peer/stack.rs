@@ -4,6 +4,7 @@
 //! call does with the connection.
 
 use super::PeerError;
+use super::numbers::EXTENSION;
 use super::socket::{PortRuntime, Tasks, Wire};
 use super::{IceCredentials, PeerConfig};
 use crate::call::identity::Identity;
@@ -15,7 +16,9 @@ use rtc::peer_connection::configuration::media_engine::{
     MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MIME_TYPE_VP8,
 };
 use rtc::peer_connection::transport::RTCDtlsRole;
-use rtc::rtp_transceiver::rtp_sender::{RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RtpCodecKind};
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpHeaderExtensionCapability, RtpCodecKind,
+};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use webrtc::peer_connection::{
@@ -101,6 +104,10 @@ fn settings(local: &IceCredentials, verify_fingerprint: bool) -> SettingEngine {
 fn media_engine(video: &[Codec]) -> Result<MediaEngine, PeerError> {
     let mut engine = MediaEngine::default();
     engine.register_codec(parameters(Codec::Opus), RtpCodecKind::Audio)?;
+    for kind in [RtpCodecKind::Audio, RtpCodecKind::Video] {
+        let extension = RTCRtpHeaderExtensionCapability { uri: EXTENSION.to_owned() };
+        engine.register_header_extension(extension, kind, None)?;
+    }
     for parameters in video.iter().flat_map(|codec| with_repair(*codec)) {
         engine.register_codec(parameters, RtpCodecKind::Video)?;
     }
@@ -130,9 +137,14 @@ pub(super) fn parameters(codec: Codec) -> RTCRtpCodecParameters {
     };
     let feedback = |typ: &str, parameter: &str| RTCPFeedback { typ: typ.into(), parameter: parameter.into() };
     let rtcp_feedback = match codec {
-        Codec::Opus => Vec::new(),
+        Codec::Opus => vec![feedback("transport-cc", "")],
         Codec::H264 | Codec::Vp8 => {
-            vec![feedback("ccm", "fir"), feedback("nack", ""), feedback("nack", "pli")]
+            vec![
+                feedback("ccm", "fir"),
+                feedback("nack", ""),
+                feedback("nack", "pli"),
+                feedback("transport-cc", ""),
+            ]
         }
     };
     let rtp_codec = RTCRtpCodec {

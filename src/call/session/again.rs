@@ -3,12 +3,15 @@
 use super::converse::{Conversation, Joined};
 use super::handshake::Bond;
 use super::meeting::Meeting;
+use super::punch::Proposals;
 use super::{Session, step};
-use crate::call::channel::{Candidate, Talk};
+use crate::call::channel::{Candidate, Message, Talk};
 use crate::call::event::PathKind;
 use crate::call::peer::PeerEvent;
 use crate::call::{Call, Effect, Input};
+use crate::nat::turns;
 use crate::transport::{Transport, TransportEvent};
+use bytes::Bytes;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -16,8 +19,9 @@ use std::time::Duration;
 const MAX_UNSAID: usize = 64;
 /// Addresses that a NAT is opened for when the friend says so.
 const MAX_OPENED: usize = 8;
-/// How long after the call began, or moved, a way past the relay is looked for; then twice as long, …
-const FIRST_TRY: Duration = Duration::from_secs(1);
+/// A way past the relay is looked for as soon as there is a call through one, again after so long, then after twice as
+/// long, …
+const FIRST_PAUSE: Duration = Duration::from_secs(6);
 /// … up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// What is still on its way by the connection that was left arrives within this.
@@ -29,7 +33,7 @@ pub(super) struct Again {
     /// What is known of the friend; `None` where a description came by hand, and after the beginning.
     pub(super) bond: Option<Bond>,
     /// `None` before media flows.
-    meeting: Option<Meeting>,
+    pub(super) meeting: Option<Meeting>,
     /// Nothing more comes from the connection.
     pub(super) dead: bool,
     /// Nothing comes from the friend: what is said waits here.
@@ -37,6 +41,15 @@ pub(super) struct Again {
     former: Option<(Joined, tokio::time::Instant)>,
     /// When to look for a way past the relay, and how long to wait after that.
     next_try: Option<(Duration, Duration)>,
+    pub(super) punch: Proposals,
+}
+
+/// What comes to a conversation beside what the friend says.
+pub(super) enum Came {
+    /// The next connection.
+    Joined(Box<Joined>),
+    /// What the friend said by the connection that was left, before it left it too.
+    Late(Bytes),
 }
 
 impl Again {
@@ -47,11 +60,11 @@ impl Again {
         }
     }
 
-    /// The next connection.
-    pub(super) async fn next(this: &mut Self, transport: &Transport) -> Joined {
+    /// The next connection, or what comes late by the one before.
+    pub(super) async fn next(this: &mut Self, transport: &Transport) -> Came {
         let former = async {
-            match &this.former {
-                Some((_, until)) => tokio::time::sleep_until(*until).await,
+            match &mut this.former {
+                Some((former, until)) => tokio::time::timeout_at(*until, late(former)).await.ok(),
                 None => std::future::pending().await,
             }
         };
@@ -63,16 +76,37 @@ impl Again {
         };
         tokio::pin!(next);
         tokio::select! {
-            joined = &mut next => return joined,
-            () = former => {}
+            joined = &mut next => return Came::Joined(Box::new(joined)),
+            late = former => if let Some(bytes) = late {
+                return Came::Late(bytes);
+            }
         }
         this.former = None;
-        next.await
+        Came::Joined(Box::new(next.await))
+    }
+
+    /// From now on a way past the relay is looked for, or no more.
+    pub(super) fn plan(&mut self, now: Duration, relayed: bool) {
+        if relayed && self.meeting.is_some() {
+            self.next_try.get_or_insert((now, FIRST_PAUSE));
+        } else {
+            self.next_try = None;
+        }
+    }
+
+    /// When a way past the relay is to be looked for.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.next_try.map(|(due, _)| due)
     }
 
     /// Takes what the transport tells; `true` when it was about meeting again.
     pub(super) fn heard(&mut self, transport: &Transport, event: &TransportEvent) -> bool {
         self.meeting.as_mut().is_some_and(|meeting| meeting.heard(transport, event))
+    }
+
+    /// Whether the friend can be met again, as one who came by a p2pcall code.
+    pub(super) fn is_possible(&self) -> bool {
+        self.meeting.is_some()
     }
 
     /// Keeps what can't be said now; gives back what can.
@@ -83,6 +117,15 @@ impl Again {
         }
         None
     }
+}
+
+/// Where the friend's packets may come from besides.
+fn guesses(session: &Session) -> Vec<SocketAddr> {
+    let public = |candidates: &[Candidate]| -> Vec<SocketAddr> {
+        let public = candidates.iter().filter(|one| one.kind == PathKind::Srflx);
+        public.map(|one| one.address).collect()
+    };
+    turns::guesses(&public(&session.path.own), &public(&session.path.theirs))
 }
 
 impl Conversation {
@@ -140,25 +183,32 @@ impl Conversation {
     /// Now and then, while the call goes through a relay: rings past it.
     pub(super) async fn improve(&mut self, session: &Session, life: &Call) {
         let now = session.now();
-        if !self.relayed || session.config.network.relay_only {
-            self.again.next_try = None;
-            return;
-        }
-        let (due, pause) = *self.again.next_try.get_or_insert((now + FIRST_TRY, FIRST_TRY * 4));
-        if now < due || life.is_silent() {
-            return;
-        }
+        let Some((_, pause)) = self.again.next_try else { return };
         self.again.next_try = Some((now + pause, (pause * 2).min(LONGEST_PAUSE)));
+        if life.is_silent() {
+            return;
+        }
         let Some(meeting) = &mut self.again.meeting else { return };
+        session.transport.let_in(&guesses(session));
         let places = session.path.theirs.iter().map(|one| one.address).collect();
         if let Some(ufrag) = meeting.ring_directly(&session.transport, places) {
             let own = session.path.own.iter().filter(|one| one.kind != PathKind::Relay);
             self.say_now(Talk::Approach { ufrag, candidates: own.copied().collect() }).await;
         }
+        self.propose(session).await;
+    }
+
+    /// What the friend said by the connection that was left; where it saw this end there is of no interest any more.
+    pub(super) async fn late(&mut self, session: &mut Session, life: &mut Call, bytes: &[u8]) -> Vec<Effect> {
+        match Message::decode(bytes) {
+            Ok(Message::Talk(Talk::Seen { .. })) => Vec::new(),
+            _ => self.message(session, life, bytes).await,
+        }
     }
 
     /// The friend rings past the relay.
-    pub(super) fn approached(&mut self, ufrag: String, candidates: &[Candidate]) {
+    pub(super) fn approached(&mut self, session: &Session, ufrag: String, candidates: &[Candidate]) {
+        session.transport.let_in(&guesses(session));
         if let Some(meeting) = &mut self.again.meeting {
             meeting.approached(ufrag, candidates.iter().map(|one| one.address).take(MAX_OPENED).collect());
         }
@@ -212,6 +262,7 @@ impl Conversation {
         if effects.is_empty() {
             self.resume(session).await;
         }
+        self.files_meet_again(session).await;
         effects
     }
 
@@ -222,6 +273,19 @@ impl Conversation {
         if let Some(meeting) = &mut self.again.meeting {
             meeting.news();
         }
+        if let Some((due, _)) = &mut self.again.next_try {
+            *due = session.now();
+        }
         self.say(Talk::Candidates { candidates: session.path.own.clone() }).await;
     }
+}
+
+/// What the friend says by a connection that was left. One that breaks off has been left, too.
+async fn late(former: &mut Joined) -> Bytes {
+    while let Some(event) = former.streams.events.recv().await {
+        if let PeerEvent::ChannelMessage(bytes) = event {
+            return bytes;
+        }
+    }
+    std::future::pending().await
 }

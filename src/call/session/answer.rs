@@ -1,6 +1,8 @@
 //! I/O: the answerer's way from a code to an authenticated friend.
 
+use super::attempt;
 use super::handshake::{Met, Terms, Unmet, meet};
+use super::meeting::name;
 use super::relayed;
 use super::{CODE_LIFETIME, Line, Session, credentials, no_address, sleep_until, step, unix_seconds};
 use crate::call::ending::Ending;
@@ -9,9 +11,11 @@ use crate::call::identity::Identity;
 use crate::call::peer::RELAY_HOLD;
 use crate::call::{ANSWER_TIMEOUT, Call, Effect, Input, Role, state};
 use crate::code::facts::{Host, Item, Reply};
+use crate::code::network::Shown;
 use crate::code::{OfferCode, ReplyCode};
 use crate::config::{CallConfig, VideoChoice};
 use crate::error::{Exit, Failure};
+use crate::nat::explain;
 use crate::nat::glance::Waited;
 use crate::transport::{GATHER_DEADLINE, Gathered, GuestAccess, ServerName, TransportEvent};
 use std::net::SocketAddr;
@@ -30,6 +34,9 @@ const GUEST_PATIENCE: Duration = Duration::from_secs(5);
 const GUEST_INTERVAL: Duration = Duration::from_millis(100);
 /// Ringing does not wait longer than this for DNS.
 const NAME_PATIENCE: Duration = Duration::from_secs(1);
+/// A reply that is entered at once leads to a path in this time, if there is any.
+const NO_PATH_AFTER: Duration = Duration::from_secs(25);
+const NO_PATH: &str = "Still no path to your friend was found.";
 /// A handshake that broke begins anew after so long.
 const RETRY_PAUSE: Duration = Duration::from_millis(300);
 
@@ -65,8 +72,12 @@ struct Ringing {
     began: Option<Duration>,
     /// When to ring anew, with a relay that came meanwhile.
     anew: Option<Duration>,
+    /// When to say why there is no path, though a reply was shown.
+    doubt: Option<Duration>,
     /// The friend's relays, for when our own are of no use.
     visits: Vec<GuestAccess>,
+    /// The friend may have been given the reply code, and knocks at the name that the code gives us.
+    replied: bool,
 }
 
 async fn ring_and_converse(mut session: Session, code: OfferCode) -> Result<Ending, Ending> {
@@ -83,6 +94,7 @@ async fn ring_and_converse(mut session: Session, code: OfferCode) -> Result<Endi
     let left = u64::try_from(left).ok().filter(|left| *left > 0).map_or(CODE_LIFETIME, Duration::from_secs);
     let mut life = session.life(Role::Answerer, ANSWER_TIMEOUT, Some(left.min(CODE_LIFETIME)));
     session.emit(state(CallState::Connecting, None)).await;
+    session.trying.since = Some(session.now());
     ringing.start(&session);
     match ring(&mut session, &mut life, &mut ringing).await {
         Ok(met) => {
@@ -119,6 +131,7 @@ async fn prepare(session: &mut Session, code: OfferCode) -> Result<Ringing, Fail
         let message = "This code names no address that can be reached from here.";
         return Err(Failure::new(Exit::NoConnection, "no_address", message, "Ask for a new code."));
     }
+    session.trying.remotes = attempt::candidates(&code.offer().items);
     let terms = Terms {
         role: Role::Answerer,
         identity,
@@ -137,7 +150,9 @@ async fn prepare(session: &mut Session, code: OfferCode) -> Result<Ringing, Fail
         path_found: Arc::default(),
         began: None,
         anew: None,
+        doubt: None,
         visits,
+        replied: false,
     })
 }
 
@@ -173,9 +188,14 @@ fn visit(session: &Session, visits: &mut Vec<GuestAccess>) -> bool {
 }
 
 impl Ringing {
-    /// Rings, from the ports there are now.
+    /// Rings, from the ports there are now, and by a name of its own: were it the one of the ring before, the friend's
+    /// answers to that would be taken for answers to this one, and the handshake be torn between the two.
     fn start(&mut self, session: &Session) {
-        let keys = &self.terms.keys;
+        let mut terms = self.terms.clone();
+        if !self.replied {
+            terms.keys.answer_ice.ufrag = name();
+        }
+        let keys = &terms.keys;
         let agent =
             session.transport.call(&credentials(&keys.answer_ice), Some(&credentials(&keys.offer_ice)));
         self.path_found = Arc::default();
@@ -184,7 +204,7 @@ impl Ringing {
         let now = session.now();
         let hold = RELAY_HOLD.saturating_sub(now.saturating_sub(*self.began.get_or_insert(now)));
         self.anew = None;
-        self.handshake.spawn(meet(self.terms.clone(), agent, self.candidates.clone(), hold, path_found));
+        self.handshake.spawn(meet(terms, agent, self.candidates.clone(), hold, path_found));
     }
 
     /// Rings anew, with the relay among the ports, which are fixed once. Not while somebody is there: the code may be
@@ -199,49 +219,27 @@ impl Ringing {
 }
 
 async fn ring(session: &mut Session, life: &mut Call, ringing: &mut Ringing) -> Result<Met, Ending> {
+    let mut telling = attempt::ticks();
     loop {
+        life.explain(session.explanation());
         let effects = tokio::select! {
-            Some(done) = ringing.handshake.join_next() => match done {
-                Ok(Ok(met)) => return Ok(met),
-                Ok(Err(Unmet::WrongCertificate)) => {
-                    step(life, &session.line, Input::Broke(wrong_certificate()))
-                }
-                Ok(Err(error)) => {
-                    log::info!("ringing again: {error}");
-                    tokio::time::sleep(RETRY_PAUSE).await;
-                    ringing.start(session);
-                    Vec::new()
-                }
-                Err(error) if error.is_cancelled() => Vec::new(),
-                Err(error) => {
-                    let failure = Failure::new(Exit::Failure, "internal", format!("A task broke: {error}."), "");
-                    step(life, &session.line, Input::Broke(failure))
-                }
+            Some(done) = ringing.handshake.join_next() => match finished(session, life, ringing, done).await {
+                Ok(met) => return Ok(met),
+                Err(effects) => effects,
             },
-            Some(event) = session.transport_events.recv() => match event {
-                TransportEvent::Refused { .. } => step(life, &session.line, Input::CodeUsed),
-                TransportEvent::CandidateLearnt(candidate) => {
-                    session.path.own.push(super::told(&candidate));
-                    life.set_candidates(session.path.own.clone());
-                    let gathered = session.transport.gather(Duration::ZERO).await;
-                    session.expect(&gathered, ringing.code.offer(), Waited::Briefly).await;
-                    if candidate.kind == PathKind::Relay {
-                        ringing.anew = ringing.began.map(|began| began + RELAY_JOINS_AFTER);
-                    }
-                    Vec::new()
-                }
-                TransportEvent::ServerFailed(failure) => {
-                    if matches!(failure.server, ServerName::Relay(_)) {
-                        visit(session, &mut ringing.visits);
-                    }
-                    session.server_failed(failure).await;
-                    Vec::new()
-                }
-                _ => Vec::new(),
-            },
+            Some(event) = session.transport_events.recv() => heard(session, life, ringing, event).await,
             () = sleep_until(session.line.started, ringing.anew), if ringing.anew.is_some() => {
                 ringing.start_anew(session);
                 Vec::new()
+            }
+            _ = telling.tick() => {
+                session.attempt_goes_on().await;
+                continue;
+            }
+            () = sleep_until(session.line.started, ringing.doubt), if ringing.doubt.is_some() => {
+                ringing.doubt = None;
+                session.warn_of_no_path(NO_PATH).await;
+                continue;
             }
             command = session.line.commands.recv() => {
                 step(life, &session.line, Input::Told(command.unwrap_or(Command::Hangup)))
@@ -251,12 +249,65 @@ async fn ring(session: &mut Session, life: &mut Call, ringing: &mut Ringing) -> 
             }
         };
         if effects.contains(&Effect::ShowReply) {
+            ringing.replied = true;
+            ringing.start_anew(session);
             show_reply(session, ringing).await;
         }
         if let Some(ending) = session.carry_out_alone(effects).await {
             return Err(ending);
         }
     }
+}
+
+/// A handshake ended: with the friend, or it begins anew, or the call ends.
+async fn finished(
+    session: &Session,
+    life: &mut Call,
+    ringing: &mut Ringing,
+    done: Result<Result<Met, Unmet>, tokio::task::JoinError>,
+) -> Result<Met, Vec<Effect>> {
+    let failure = match done {
+        Ok(Ok(met)) => return Ok(met),
+        Ok(Err(Unmet::WrongCertificate)) => wrong_certificate(),
+        Ok(Err(error)) => {
+            log::info!("ringing again: {error}");
+            tokio::time::sleep(RETRY_PAUSE).await;
+            ringing.start(session);
+            return Err(Vec::new());
+        }
+        Err(error) if error.is_cancelled() => return Err(Vec::new()),
+        Err(error) => Failure::new(Exit::Failure, "internal", format!("A task broke: {error}."), ""),
+    };
+    Err(step(life, &session.line, Input::Broke(failure)))
+}
+
+/// Takes a transport event.
+async fn heard(
+    session: &mut Session,
+    life: &mut Call,
+    ringing: &mut Ringing,
+    event: TransportEvent,
+) -> Vec<Effect> {
+    match event {
+        TransportEvent::Refused { .. } => return step(life, &session.line, Input::CodeUsed),
+        TransportEvent::CandidateLearnt(candidate) => {
+            session.path.own.push(super::told(&candidate));
+            life.set_candidates(session.path.own.clone());
+            let gathered = session.transport.gather(Duration::ZERO).await;
+            session.expect(&gathered, ringing.code.offer(), Waited::Briefly).await;
+            if candidate.kind == PathKind::Relay {
+                ringing.anew = ringing.began.map(|began| began + RELAY_JOINS_AFTER);
+            }
+        }
+        TransportEvent::ServerFailed(failure) => {
+            if matches!(failure.server, ServerName::Relay(_)) {
+                visit(session, &mut ringing.visits);
+            }
+            session.server_failed(failure).await;
+        }
+        _ => {}
+    }
+    Vec::new()
 }
 
 fn wrong_certificate() -> Failure {
@@ -266,14 +317,17 @@ fn wrong_certificate() -> Failure {
 }
 
 /// No path so far: the friend's NAT may open if it sends to us first.
-async fn show_reply(session: &mut Session, ringing: &Ringing) {
+async fn show_reply(session: &mut Session, ringing: &mut Ringing) {
     // The servers have been asked seconds ago.
     let gathered = session.transport.gather(Duration::ZERO).await;
     session.gathered(&gathered).await;
     session.expect(&gathered, ringing.code.offer(), Waited::Long).await;
     let wants_video = session.config.media.video != VideoChoice::None;
-    let reply = Reply { wants_video, items: reply_items(&gathered.candidates) };
+    let shown = Shown::of(session.trying.meeting.ours);
+    let reply = Reply { wants_video, shown, items: reply_items(&gathered.candidates) };
     let Ok(reply) = ReplyCode::new(reply, &ringing.terms.keys) else { return };
+    session.trying.reply = explain::Reply::Shown;
+    ringing.doubt = Some(session.now() + NO_PATH_AFTER);
     let text = reply.text();
     let left = ringing.code.offer().expiry.seconds_left(unix_seconds());
     session

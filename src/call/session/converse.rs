@@ -1,18 +1,18 @@
 //! I/O: everything after an authenticated friend was met: greeting, consent, media, hang-up.
 
-use super::again::Again;
+use super::again::{Again, Came};
+use super::files::Files;
 use super::handshake::Bond;
 use super::media::Running;
 use super::{Session, sleep_until, step};
-use crate::call::channel::{DescriptionKind, Message, Talk};
+use crate::call::channel::{Message, Talk};
 use crate::call::ending::Ending;
 use crate::call::event::{CallEvent, Command, PathEvent, PathKind};
 use crate::call::path::LocalEnd;
-use crate::call::peer::{Agreement, Peer, PeerError, PeerEvent, PeerStreams};
+use crate::call::peer::{Agreement, Peer, PeerEvent, PeerStreams};
 use crate::call::stats::{Meter, Sample};
 use crate::call::verify::Verification;
 use crate::call::{Call, Effect, Input};
-use crate::error::{Exit, Failure};
 use crate::media::MediaEvent;
 use crate::media::frame::MediaKind;
 use crate::transport::{Agent, Port};
@@ -48,6 +48,7 @@ pub(super) struct Conversation {
     pub(super) media: Option<Running>,
     /// How the friend is met again; not one whose description came by hand.
     pub(super) again: Again,
+    pub(super) files: Files,
     meter: Meter,
     /// When media could first flow.
     connected: Option<Duration>,
@@ -69,6 +70,7 @@ impl Session {
             link: joined,
             media: None,
             again: Again::default(),
+            files: Files::new(self.config.save_to.clone()),
             meter: Meter::default(),
             connected: None,
             told_first: (false, false),
@@ -91,6 +93,9 @@ impl Session {
         let mut second = tokio::time::interval(STATS_INTERVAL);
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         while ending.is_none() {
+            if !life.is_connected() {
+                life.explain(self.last_explanation());
+            }
             let effects = talk.next(&mut self, &mut life, &mut second).await;
             ending = talk.carry_out(&mut self, &mut life, effects).await;
         }
@@ -109,13 +114,15 @@ impl Conversation {
         life: &mut Call,
         second: &mut tokio::time::Interval,
     ) -> Vec<Effect> {
+        let improve = self.again.due();
         tokio::select! {
             event = self.link.streams.events.recv(), if !self.again.dead => {
                 self.peer_event(session, life, event.unwrap_or(PeerEvent::Failed)).await
             }
-            joined = Again::next(&mut self.again, &session.transport) => {
-                self.move_over(session, life, joined).await
-            }
+            came = Again::next(&mut self.again, &session.transport) => match came {
+                Came::Joined(joined) => self.move_over(session, life, *joined).await,
+                Came::Late(bytes) => self.late(session, life, &bytes).await,
+            },
             command = session.line.commands.recv() => match command {
                 Some(Command::Stats) => {
                     self.stats(session).await;
@@ -128,6 +135,14 @@ impl Conversation {
                 self.media_event(session, event).await;
                 Vec::new()
             }
+            Some(bytes) = self.link.streams.files.recv() => {
+                self.file_message(session, &bytes).await;
+                Vec::new()
+            }
+            Some(news) = self.files.next() => {
+                self.file_news(session, news).await;
+                Vec::new()
+            }
             Some(event) = session.transport_events.recv() => {
                 self.transport_event(session, life, event).await
             }
@@ -135,8 +150,11 @@ impl Conversation {
                 // The first one comes a whole second after connecting.
                 if self.connected.is_some_and(|connected| session.now() >= connected + STATS_INTERVAL) {
                     self.stats(session).await;
-                    self.improve(session, life).await;
                 }
+                Vec::new()
+            }
+            () = sleep_until(session.line.started, improve) => {
+                self.improve(session, life).await;
                 Vec::new()
             }
             () = sleep_until(session.line.started, life.poll_timeout()) => step(life, &session.line, Input::Tick),
@@ -171,7 +189,12 @@ impl Conversation {
         }
     }
 
-    async fn message(&mut self, session: &mut Session, life: &mut Call, bytes: &[u8]) -> Vec<Effect> {
+    pub(super) async fn message(
+        &mut self,
+        session: &mut Session,
+        life: &mut Call,
+        bytes: &[u8],
+    ) -> Vec<Effect> {
         match Message::decode(bytes) {
             Ok(Message::Talk(Talk::Seen { address })) => {
                 session.path.seen_by_them = Some(address);
@@ -179,7 +202,11 @@ impl Conversation {
                 Vec::new()
             }
             Ok(Message::Talk(Talk::Approach { ufrag, candidates })) => {
-                self.approached(ufrag, &candidates);
+                self.approached(session, ufrag, &candidates);
+                Vec::new()
+            }
+            Ok(Message::Talk(Talk::Punch { ufrag, hard, address })) => {
+                self.proposed(session, ufrag, hard, address);
                 Vec::new()
             }
             Ok(Message::Talk(talk)) => {
@@ -229,6 +256,9 @@ impl Conversation {
                     self.video_on = on;
                     self.media.iter().for_each(|media| media.media().set_video(on));
                 }
+                Effect::SendFile(path) => self.send_file(session, &path).await,
+                Effect::DecideFile(yes) => self.decide_file(session, yes).await,
+                Effect::FileHeard(talk) => self.heard_of_file(session, talk).await,
                 Effect::Seek => self.seek(session),
                 Effect::Resume => self.resume(session).await,
                 Effect::Finish(ending) => return Some(ending),
@@ -258,43 +288,8 @@ impl Conversation {
         }
     }
 
-    async fn offer_media(&mut self, session: &Session, life: &mut Call) -> Vec<Effect> {
-        match self.link.peer.create_media_offer().await {
-            Ok(sdp) => vec![Effect::Send(Talk::Description { kind: DescriptionKind::Offer, sdp })],
-            Err(error) => step(life, &session.line, Input::Broke(refused(&error))),
-        }
-    }
-
-    async fn take_description(
-        &mut self,
-        session: &mut Session,
-        life: &mut Call,
-        kind: DescriptionKind,
-        sdp: &str,
-    ) -> Vec<Effect> {
-        let taken = match kind {
-            DescriptionKind::Offer => {
-                self.link.peer.accept_media_offer(sdp).await.map(|(answer, agreement)| {
-                    (Some(Talk::Description { kind: DescriptionKind::Answer, sdp: answer }), agreement)
-                })
-            }
-            DescriptionKind::Answer => {
-                self.link.peer.accept_media_answer(sdp).await.map(|agreement| (None, agreement))
-            }
-        };
-        match taken {
-            Ok((answer, agreement)) => {
-                let mut effects: Vec<_> = answer.map(Effect::Send).into_iter().collect();
-                effects.extend(self.media_ready(session, life, agreement).await);
-                effects
-            }
-            Err(PeerError::Glare) => Vec::new(),
-            Err(error) => step(life, &session.line, Input::Broke(refused(&error))),
-        }
-    }
-
     /// Descriptions are exchanged: media can flow.
-    async fn media_ready(
+    pub(super) async fn media_ready(
         &mut self,
         session: &mut Session,
         life: &mut Call,
@@ -340,6 +335,8 @@ impl Conversation {
             return;
         }
         self.relayed = event.kind == PathKind::Relay;
+        let improvable = self.relayed && self.connected.is_some() && !session.config.network.relay_only;
+        self.again.plan(session.now(), improvable);
         self.told_path = Some(event.clone());
         session.emit(CallEvent::Path(event)).await;
     }
@@ -372,13 +369,4 @@ impl Conversation {
         let stats = self.meter.take(session.now(), sample);
         session.emit(CallEvent::Stats(Box::new(stats))).await;
     }
-}
-
-fn refused(error: &PeerError) -> Failure {
-    let help = match error {
-        PeerError::Fingerprint => "Somebody tries to get in between: end this call and verify the next one.",
-        _ => "Ask which version your friend runs: `p2pcall --version`.",
-    };
-    let message = format!("Sound and picture could not be agreed on: {error}.");
-    Failure::new(Exit::Failure, "media_refused", message, help)
 }

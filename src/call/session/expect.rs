@@ -13,7 +13,8 @@ impl Session {
     /// Says it unless it was said before.
     pub(super) async fn expect(&mut self, gathered: &Gathered, offer: &Offer, waited: Waited) {
         let ours = glance::ours(gathered, &self.config.network, waited);
-        let prediction = predict(&meeting(&ours, offer));
+        self.trying.meeting = meeting(&ours, offer);
+        let prediction = predict(&self.trying.meeting);
         if self.expected.as_ref() != Some(&prediction) {
             self.expected = Some(prediction.clone());
             self.emit(CallEvent::Prediction(prediction)).await;

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a hang-up waits for the other end to hear it; one that does goes at once, so this is for lossy paths: SCTP
-/// sends again after a second (RFC 9260 §16).
-const LINGER: Duration = Duration::from_millis(1_500);
+/// sends again after 1 and 3 s (RFC 9260 §6.3).
+const LINGER: Duration = Duration::from_secs(4);
 /// And how often it is said again: a lost message is repeated after a second only, unless three later ones arrive
 /// (RFC 9260 §7.2.4).
 const LAST_WORD_INTERVAL: Duration = Duration::from_millis(50);
+
 impl Conversation {
     /// Says it again and again until the other end has gone.
     async fn insist(&mut self, talk: &Talk) {

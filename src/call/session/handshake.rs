@@ -25,7 +25,7 @@ use tokio::time::timeout;
 /// Whoever has not authenticated so long after DTLS is dropped.
 const AUTHENTICATION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the answerer waits before it authenticates again.
-const INSIST_INTERVAL: Duration = Duration::from_millis(250);
+const INSIST_INTERVAL: Duration = Duration::from_millis(100);
 /// Whoever rings and does not get as far as DTLS in this time is dropped, and may ring again.
 const RING_TIMEOUT: Duration = Duration::from_secs(15);
 

@@ -2,6 +2,7 @@
 //! description holds up sound.
 
 use super::Session;
+use super::course::{Course, steer};
 use crate::call::event::{AudioStats, CodecNames, VideoStats};
 use crate::call::peer::{Agreement, KindSample, Peer, PeerStreams};
 use crate::call::stats::Sample;
@@ -19,7 +20,7 @@ pub(super) struct Running {
     events: MediaEvents,
     /// Where frames go.
     peer: watch::Sender<Arc<Peer>>,
-    outgoing: tokio::task::JoinHandle<()>,
+    outgoing: JoinSet<()>,
     incoming: JoinSet<()>,
     codecs: Names,
     /// Counted by the connections before this one.
@@ -46,14 +47,18 @@ impl Running {
         let screens = session.line.screens.clone();
         let started = session.line.started;
         let negotiated = Negotiated { audio: agreement.audio.is_some(), video: agreement.video };
-        let opening =
-            tokio::task::spawn_blocking(move || Media::start(&config, negotiated, &screens, started)).await;
+        let course = Course::new(&config, negotiated);
+        let aim = course.aim();
+        let open = move || Media::start(&config, negotiated, aim, &screens, started);
+        let opening = tokio::task::spawn_blocking(open).await;
         let (media, events, frames) = opening.map_err(|error| {
             Failure::new(Exit::Failure, "internal", format!("Opening the devices broke: {error}."), "")
         })??;
         let media = Arc::new(media);
         let (sender, receiver) = watch::channel(Arc::clone(peer));
-        let outgoing = tokio::spawn(send(frames, receiver));
+        let mut outgoing = JoinSet::new();
+        outgoing.spawn(send(frames, receiver.clone(), Arc::clone(&media)));
+        outgoing.spawn(steer(course, receiver, Arc::clone(&media), started));
         let mut incoming = JoinSet::new();
         incoming.spawn(receive(Arc::clone(&media), streams.take_audio(), streams.take_video()));
         let codecs = Names { sent: agreement, cipher: peer.ciphers().await, ..Names::default() };
@@ -100,7 +105,6 @@ impl Running {
         self.media.set_network(round_trip, counted.audio.remote_loss);
         let received = *self.codecs.received.lock().unwrap_or_else(PoisonError::into_inner);
         let name = |codec: Option<Codec>| codec.map(|codec| codec.name().to_owned());
-        let (sound_kbps, video_kbps) = stats.target_kbps;
         Sample {
             audio: counted.audio.after(&self.before.0),
             video: counted.video.after(&self.before.1),
@@ -113,6 +117,7 @@ impl Running {
                 frames_decoded: stats.picture.frames_decoded,
                 freezes: stats.picture.freezes,
                 freeze_ms: stats.picture.freeze_ms,
+                frozen: stats.picture.frozen,
                 ..VideoStats::default()
             },
             sound: AudioStats {
@@ -121,7 +126,7 @@ impl Running {
                 concealed_ms: stats.sound.jitter.concealed.as_millis() as u64,
                 buffer_ms: stats.sound.jitter.delay.as_millis() as u32,
             },
-            target_kbps: sound_kbps + video_kbps,
+            target_kbps: stats.aim.kbps(),
             codecs: CodecNames {
                 audio: name(received.0.or(self.codecs.sent.audio)),
                 video_sent: name(self.codecs.sent.video),
@@ -134,8 +139,7 @@ impl Running {
 
     /// Closes the devices.
     pub(super) async fn stop(mut self) {
-        self.outgoing.abort();
-        let _ = self.outgoing.await;
+        self.outgoing.shutdown().await;
         self.incoming.shutdown().await;
         // Dropping closes devices and completes files, which may take a moment.
         let closing = tokio::task::spawn_blocking(move || drop(self.media));
@@ -147,9 +151,11 @@ impl Running {
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Carries frames out, by the connection there is.
-async fn send(mut frames: mpsc::Receiver<EncodedFrame>, peer: watch::Receiver<Arc<Peer>>) {
+async fn send(mut frames: mpsc::Receiver<EncodedFrame>, peer: watch::Receiver<Arc<Peer>>, media: Arc<Media>) {
     while let Some(frame) = frames.recv().await {
-        peer.borrow().send_frame(frame);
+        let peer = Arc::clone(&peer.borrow());
+        peer.send_frame(frame);
+        media.picture_leaves_until(peer.clear());
     }
 }
 

@@ -20,7 +20,8 @@ use super::credentials;
 use super::handshake::{Terms, Unmet, meet_again};
 use crate::call::Role;
 use crate::code::keys::IceCredentials;
-use crate::transport::{Agent, AgentId, Credentials, OfferId, Transport, TransportEvent};
+use crate::nat::glance::Shown;
+use crate::transport::{Agent, AgentId, Agreed, Credentials, OfferId, Punching, Transport, TransportEvent};
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -40,6 +41,11 @@ const OPENINGS: u32 = 8;
 const MAX_PLACES: usize = 24;
 /// Of these, such as the friend has knocked from.
 const MAX_KNOCKS: usize = 8;
+
+/// What the name of an agent begins with that rings past the relay, so that it is not let in through it. Of all names
+/// these alone are so long (RFC 8445 §5.3: 4 to 256 characters).
+const DIRECT: char = '+';
+const DIRECT_LENGTH: usize = 9;
 
 /// One handshake.
 struct Attempt {
@@ -62,6 +68,12 @@ pub(super) struct Meeting {
     /// The friend's ring past the relay: what it calls itself, where it comes from, and how often more to open the
     /// NATs.
     approach: Option<(String, Vec<SocketAddr>, u32)>,
+    /// A hard NAT's ports are being guessed.
+    punching: Option<Punching>,
+    /// How the friend calls itself when it knocks for that.
+    puncher: Option<String>,
+    /// The friend's last ring: what it called itself, and where it came from.
+    rung_from: Option<(String, SocketAddr)>,
     /// Ports or places are others than those of the last attempt.
     news: bool,
     ticks: tokio::time::Interval,
@@ -88,6 +100,9 @@ impl Meeting {
             knocked_from: Vec::new(),
             looking: false,
             approach: None,
+            punching: None,
+            puncher: None,
+            rung_from: None,
             news: false,
             ticks,
         }
@@ -121,6 +136,12 @@ impl Meeting {
         if *offer != self.served {
             return false;
         }
+        if self.puncher.as_ref() == Some(remote) {
+            // The knock's agent has done its work.
+            drop(transport.attach(*agent));
+            self.punching.iter().for_each(|punching| punching.heard(*from));
+            return true;
+        }
         match self.terms.role {
             Role::Offerer => self.rung(transport, *agent, *from, remote),
             Role::Answerer => self.knocked(transport, *agent, *from),
@@ -136,12 +157,14 @@ impl Meeting {
                     Ok(Ok(joined)) => {
                         self.attempts.iter().for_each(|attempt| attempt.task.abort());
                         self.attempts.clear();
+                        self.punching = None;
                         return joined;
                     }
                     Ok(Err(error)) => log::info!("not met again yet: {error}"),
                     Err(error) if error.is_cancelled() => {}
                     Err(error) => log::error!("meeting again broke: {error}"),
                 },
+                Some(from) = Punching::hit(&mut self.punching) => self.reached(transport, from),
                 _ = self.ticks.tick() => self.tick(transport),
             }
         }
@@ -187,15 +210,10 @@ impl Meeting {
     /// The friend's ring, by an agent that calls itself `remote`.
     fn rung(&mut self, transport: &Transport, ring: AgentId, from: SocketAddr, remote: &str) {
         let Some(agent) = transport.attach(ring) else { return };
-        let approach = self.approach.as_mut().filter(|(ufrag, ..)| ufrag == remote);
-        let direct = approach.is_some();
         // Rung by our doorbell it tells how the friend's NAT looks from outside.
-        if let Some((_, places, _)) = approach
-            && !places.contains(&from)
-        {
-            places.push(from);
-            self.ticks.reset_immediately();
-        }
+        self.rung_from = Some((remote.to_owned(), from));
+        self.open_to_ring();
+        let direct = remote.len() == DIRECT_LENGTH && remote.starts_with(DIRECT);
         self.begin(remote.to_owned(), agent, Vec::new(), direct);
     }
 
@@ -218,30 +236,80 @@ impl Meeting {
     /// says how the ring calls itself. Only the answerer does, and only while nothing else is tried.
     pub(super) fn ring_directly(&mut self, transport: &Transport, places: Vec<SocketAddr>) -> Option<String> {
         self.attempts.retain(|attempt| !attempt.task.is_finished());
+        if std::mem::take(&mut self.news) {
+            self.abandon();
+        }
         if self.terms.role == Role::Offerer || self.looking || !self.attempts.is_empty() || places.is_empty()
         {
             return None;
         }
-        let (ufrag, agent) = self.agent(transport);
-        self.begin(ufrag.clone(), agent, places, true);
-        Some(ufrag)
+        Some(self.ring_past(transport, places))
+    }
+
+    fn ring_past(&mut self, transport: &Transport, places: Vec<SocketAddr>) -> String {
+        let name = format!("{DIRECT}{}", name());
+        let agent = self.agent(transport, &name);
+        self.begin(name.clone(), agent, places, true);
+        name
     }
 
     /// The friend is about to do so.
     pub(super) fn approached(&mut self, ufrag: String, places: Vec<SocketAddr>) {
         self.approach = Some((ufrag, places, OPENINGS));
+        self.open_to_ring();
         self.ticks.reset_immediately();
     }
 
+    /// The ring may come before the word of it, or after.
+    fn open_to_ring(&mut self) {
+        let Some((ufrag, places, _)) = &mut self.approach else { return };
+        let from = self.rung_from.as_ref().filter(|(remote, _)| remote == ufrag).map(|(_, from)| *from);
+        if let Some(from) = from.filter(|from| !places.contains(from)) {
+            places.push(from);
+            self.ticks.reset_immediately();
+        }
+    }
+
+    /// Both ends have said how NATs show them, and it is worth guessing: this one calls itself `name` for it.
+    pub(super) fn punch(
+        &mut self,
+        transport: &Transport,
+        (name, own): (String, Shown),
+        (friends_name, friend): (String, SocketAddr),
+    ) {
+        let keys = &self.terms.keys;
+        let (local, remote) = match self.terms.role {
+            Role::Offerer => (&keys.offer_ice, &keys.answer_ice),
+            Role::Answerer => (&keys.answer_ice, &keys.offer_ice),
+        };
+        self.puncher = Some(friends_name.clone());
+        self.punching = Some(transport.punch(Agreed {
+            hard: own.hard,
+            base: own.base,
+            friend,
+            local: credentials(local),
+            friends_name,
+            remote: credentials(remote),
+            name,
+        }));
+    }
+
+    /// There is a hole in the hard NAT: rings through it.
+    fn reached(&mut self, transport: &Transport, from: SocketAddr) {
+        if self.terms.role == Role::Answerer && !self.looking {
+            self.ring_past(transport, vec![from]);
+        }
+    }
+
     /// An agent of its own name, so that it and the one in use are told apart.
-    fn agent(&self, transport: &Transport) -> (String, Agent) {
-        let ufrag = STANDARD_NO_PAD.encode(super::random::<6>());
-        let local = Credentials { ufrag: ufrag.clone(), pwd: self.terms.keys.answer_ice.pwd.clone() };
-        (ufrag, transport.call(&local, Some(&credentials(&self.terms.keys.offer_ice))))
+    fn agent(&self, transport: &Transport, name: &str) -> Agent {
+        let local = Credentials { ufrag: name.to_owned(), pwd: self.terms.keys.answer_ice.pwd.clone() };
+        transport.call(&local, Some(&credentials(&self.terms.keys.offer_ice)))
     }
 
     fn ring(&mut self, transport: &Transport) {
-        let (ufrag, agent) = self.agent(transport);
+        let ufrag = name();
+        let agent = self.agent(transport, &ufrag);
         let mut places = self.knocked_from.clone();
         places.extend(self.places.iter().filter(|place| !self.knocked_from.contains(place)));
         places.truncate(MAX_PLACES);
@@ -262,4 +330,9 @@ impl Meeting {
         let task = self.handshakes.spawn(limited);
         self.attempts.push(Attempt { task, found });
     }
+}
+
+/// A name for an agent or for a knock, of eight characters (RFC 8445 §5.3).
+pub(super) fn name() -> String {
+    STANDARD_NO_PAD.encode(super::random::<6>())
 }

@@ -1,5 +1,6 @@
 //! I/O: the offerer's way from nothing to an authenticated friend.
 
+use super::attempt;
 use super::handshake::{Met, Terms, Unmet, meet};
 use super::relayed::{self, HeadStart};
 use super::{CODE_LIFETIME, Line, Session, credentials, no_address, random, sleep_until, step, unix_seconds};
@@ -27,9 +28,6 @@ const PUNCH_INTERVAL: Duration = Duration::from_millis(500);
 /// A friend who can be reached is, so long after the reply: checks go out many times a second at both ends.
 const NO_PATH_AFTER: Duration = Duration::from_secs(20);
 const NO_PATH: &str = "The reply was entered, and still no path to your friend was found.";
-const NO_PATH_HELP: &str = "Is `p2pcall answer` still running there with this very code? If so, both networks hide \
-                            their ports, or one lets no UDP through: use a relay. One of p2pcall's own at the one who \
-                            makes the call is enough, any other is needed on both sides: see --relay.";
 /// How long the code waits for the relay to take the doorbell and the guest.
 const REGISTRATION_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -98,7 +96,7 @@ async fn wait_with_a_code(mut session: Session) -> Outcome {
         }
     };
     session.gathered(&gathered).await;
-    let waiting = match prepare(&session, &gathered) {
+    let waiting = match prepare(&mut session, &gathered) {
         Ok(waiting) => waiting,
         Err(failure) => return over(session, Ending::Broken(failure)).await,
     };
@@ -145,7 +143,7 @@ async fn hangup(commands: &mut tokio::sync::mpsc::Receiver<Command>) {
 }
 
 /// Makes the code, and answers to it.
-fn prepare(session: &Session, gathered: &Gathered) -> Result<Waiting, Failure> {
+fn prepare(session: &mut Session, gathered: &Gathered) -> Result<Waiting, Failure> {
     let identity = Identity::generate().map_err(|error| {
         Failure::new(Exit::Failure, "no_certificate", format!("No certificate could be made: {error}."), "")
     })?;
@@ -155,11 +153,14 @@ fn prepare(session: &Session, gathered: &Gathered) -> Result<Waiting, Failure> {
         return Err(no_address(&session.config, gathered));
     }
     let fingerprint = Fingerprint::of(&identity.fingerprint(), false);
+    let ours = glance::ours(gathered, &session.config.network, Waited::Long);
+    let network = ours.network;
+    session.offered(ours);
     let code = OfferCode::new(Offer {
         fingerprint,
         secret: Secret(random()),
         expiry: Expiry::at(unix_seconds() + CODE_LIFETIME.as_secs()),
-        network: glance::ours(gathered, &session.config.network, Waited::Long).network,
+        network,
         wants_video: session.config.media.video != VideoChoice::None,
         open_relay: told.open_relay,
         items: told.items,
@@ -222,7 +223,9 @@ enum Rung {
 
 async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> Rung {
     let mut punches = tokio::time::interval(PUNCH_INTERVAL);
+    let mut telling = attempt::ticks();
     loop {
+        life.explain(session.explanation());
         let effects = tokio::select! {
             Some(event) = session.transport_events.recv() => match heard(session, &mut waiting, event).await {
                 None => Vec::new(),
@@ -249,9 +252,13 @@ async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> R
                 waiting.punch(session);
                 continue;
             }
+            _ = telling.tick() => {
+                session.attempt_goes_on().await;
+                continue;
+            }
             () = sleep_until(session.line.started, waiting.doubt) => {
                 waiting.doubt = None;
-                session.warn("no_path", NO_PATH, NO_PATH_HELP).await;
+                session.warn_of_no_path(NO_PATH).await;
                 continue;
             }
             () = sleep_until(session.line.started, life.poll_timeout()) => {
@@ -268,9 +275,10 @@ async fn ring(session: &mut Session, life: &mut Call, mut waiting: Waiting) -> R
 /// Takes a transport event; says why the code is dead, when it is.
 async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEvent) -> Option<&'static str> {
     match event {
-        TransportEvent::Ring { agent, from, relayed, .. } => {
+        TransportEvent::Ring { agent, from, relayed, remote, .. } => {
             if let Some(attached) = session.transport.attach(agent) {
-                let terms = waiting.terms.clone();
+                let mut terms = waiting.terms.clone();
+                terms.keys.answer_ice.ufrag = remote;
                 let mut hold = waiting.head_start.left(session.now(), RELAY_HOLD);
                 // Who rings first from the relay itself has given direct paths their head start, or has none.
                 if relayed && waiting.relays.alive.iter().any(|relay| relay.address.ip() == from.ip()) {
@@ -357,12 +365,13 @@ fn finished(
 }
 
 /// A text was pasted: the reply to this call, or a mistake.
-async fn pasted(session: &Session, waiting: &mut Waiting, text: &str) {
+async fn pasted(session: &mut Session, waiting: &mut Waiting, text: &str) {
     match paste::read_reply(text, &waiting.code, &waiting.keys) {
         Ok(reply) => {
-            let addresses = addresses(&reply);
-            waiting.punch = addresses;
+            session.reply_entered(reply.reply());
+            waiting.punch = addresses(&reply);
             waiting.punch(session);
+            session.attempt_goes_on().await;
             waiting.doubt = Some(session.now() + NO_PATH_AFTER);
             session.emit(state(CallState::Connecting, None)).await;
         }

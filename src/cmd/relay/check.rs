@@ -2,12 +2,16 @@
 
 use super::{Stored, parse, typed};
 use crate::call::session::unix_seconds;
-use crate::cmd::print;
-use crate::config::{RelayLink, relays};
+use crate::cli::NetworkArgs;
+use crate::cmd::{print, settings};
+use crate::config::proxy::ProxyLink;
+use crate::config::{RelayLink, relays, settle};
 use crate::error::{Exit, Failure};
+use crate::transport::dial;
 use p2pcall_relay::check::{self, Report};
 use p2pcall_relay::link::BadLink;
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 /// What is tested, and under what name it is stored.
 struct Target {
@@ -16,14 +20,17 @@ struct Target {
 }
 
 /// Tests the relays asked for, else all that are stored. Ends well if all of them work.
-pub(super) async fn run(asked: &[String], json: bool) -> Result<Exit, Failure> {
+pub(super) async fn run(asked: &[String], proxy: Option<String>, json: bool) -> Result<Exit, Failure> {
     let targets = targets(asked)?;
+    // A relay that only a call's proxy reaches works.
+    let typed = NetworkArgs { proxy, ..NetworkArgs::default() };
+    let proxy = settle::network(&typed, &settings::config_file()?)?.proxy;
     let mut exit = Exit::Ok;
     for target in &targets {
         if !json && (target.name.is_some() || targets.len() > 1) {
             print(&target.heading())?;
         }
-        let report = target.check(json).await;
+        let report = target.check(proxy.as_ref(), json).await;
         print(&target.result(&report, json))?;
         if !report.works() {
             exit = Exit::Failure;
@@ -40,10 +47,11 @@ impl Target {
         }
     }
 
-    async fn check(&self, json: bool) -> Report {
+    async fn check(&self, proxy: Option<&Arc<ProxyLink>>, json: bool) -> Report {
         let mut out = std::io::stdout();
         let terminal = out.is_terminal();
-        check::run(&self.link, unix_seconds(), |progress| {
+        let dial = dial(proxy, &self.link.host);
+        check::run_by(&self.link, unix_seconds(), dial, |progress| {
             if !json {
                 // Whoever closed standard output does not want to read this.
                 let _ = progress.write(&mut out, terminal);

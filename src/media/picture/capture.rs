@@ -23,6 +23,7 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(8);
 /// However often a friend asks, key frames come no faster: each costs many pictures' bits.
 const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(300);
+const LONGEST_KEY_FRAME_INTERVAL: Duration = Duration::from_secs(3);
 /// A source that was held up may make up for so much, with pictures in quick succession.
 const MAX_BEHIND: Duration = Duration::from_millis(500);
 /// A picture may come this much before its time: sources jitter.
@@ -48,8 +49,8 @@ pub(super) struct Capture {
     fit: Fit,
     /// When the next picture is wanted, at the target's rate.
     due: Duration,
-    /// When the last key frame was coded.
-    last_key: Option<Duration>,
+    /// When the last key frame was coded, and how long after it none is.
+    last_key: Option<(Duration, Duration)>,
     /// The network was full: nothing is sent but a key frame.
     behind: bool,
     black: BlackWatch,
@@ -157,12 +158,11 @@ impl Capture {
         }
         self.follow_target(&to.events);
         if self.wanted(frame.at) {
-            let frame = self.fit.fit(frame);
-            self.send(&frame, to);
-            to.local.put(frame);
-        } else {
-            to.local.put(frame);
+            // Own picture is shown as large as it was taken, however small it goes out.
+            let fitted = self.fit.fit(frame.clone());
+            self.send(&fitted, to);
         }
+        to.local.put(frame);
     }
 
     /// Takes over a changed target.
@@ -186,6 +186,11 @@ impl Capture {
             return false;
         }
         let interval = Duration::from_secs(1) / self.target.rate.fps.max(1);
+        if self.shared.is_full(interval / 2) {
+            // What waited is not made up for.
+            self.due = self.due.max(at);
+            return false;
+        }
         self.due = (self.due + interval).max(at.saturating_sub(MAX_BEHIND));
         true
     }
@@ -197,7 +202,7 @@ impl Capture {
             self.shared.frame_dropped();
             return;
         }
-        let key_due = self.last_key.is_none_or(|last| frame.at >= last + KEY_FRAME_INTERVAL);
+        let key_due = self.last_key.is_none_or(|(last, pause)| frame.at >= last + pause);
         if self.behind || (key_due && self.shared.key_wanted.swap(false, Ordering::Relaxed)) {
             self.encoder.request_key_frame();
         }
@@ -207,7 +212,7 @@ impl Capture {
             Err(error) => return self.encoder_trouble(&error, &to.events),
         };
         if coded.key {
-            self.last_key = Some(frame.at);
+            self.last_key = Some((frame.at, self.pause_after(coded.data.len())));
         }
         let sent = to.frames.try_send(EncodedFrame {
             codec: self.codec,
@@ -222,6 +227,13 @@ impl Capture {
         } else {
             self.shared.frame_sent();
         }
+    }
+
+    /// How long after a key frame of so many bytes there is no other: on a narrow path it takes that long to get
+    /// there, and the next one would only stand behind it.
+    fn pause_after(&self, bytes: usize) -> Duration {
+        let seconds = bytes as f64 * 8.0 / f64::from(self.target.rate.kbps.max(1) * 1_000);
+        Duration::from_secs_f64(seconds * 2.0).clamp(KEY_FRAME_INTERVAL, LONGEST_KEY_FRAME_INTERVAL)
     }
 
     /// Said once a call.

@@ -52,8 +52,20 @@ impl Freezes {
 
     /// How many so far, and how long in all, the one that lasts included.
     pub(super) fn until(&self, now: Duration) -> (u32, Duration) {
-        let still = self.last.map_or(Duration::ZERO, |last| now.saturating_sub(last));
-        if still > FREEZE { (self.count + 1, self.total + still) } else { (self.count, self.total) }
+        if self.lasts(now) {
+            (self.count + 1, self.total + self.still(now))
+        } else {
+            (self.count, self.total)
+        }
+    }
+
+    /// Whether one lasts.
+    pub(super) fn lasts(&self, now: Duration) -> bool {
+        self.still(now) > FREEZE
+    }
+
+    fn still(&self, now: Duration) -> Duration {
+        self.last.map_or(Duration::ZERO, |last| now.saturating_sub(last))
     }
 }
 
@@ -80,6 +92,7 @@ mod tests {
         freezes.shown(ms(10_000));
         assert_eq!(freezes.until(ms(10_400)), (0, ms(0)));
         assert_eq!(freezes.until(ms(10_700)), (1, ms(700)));
+        assert!(freezes.lasts(ms(10_700)) && !freezes.lasts(ms(10_400)));
         freezes.shown(ms(10_800));
         assert_eq!(freezes.until(ms(10_900)), (1, ms(800)));
         freezes.pause(ms(11_000));

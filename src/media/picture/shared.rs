@@ -21,6 +21,10 @@ pub(super) struct Shared {
     pub(super) stop: AtomicBool,
     pub(super) on: AtomicBool,
     pub(super) key_wanted: AtomicBool,
+    /// The network has no room for a picture.
+    pub(super) held: AtomicBool,
+    /// When the last picture will have left, on the call's clock, µs.
+    clear: AtomicU64,
     pub(super) packets_dropped: AtomicU64,
     wait_ms: AtomicU32,
     target: Mutex<SendTarget>,
@@ -47,6 +51,8 @@ impl Shared {
             stop: AtomicBool::new(false),
             on: AtomicBool::new(true),
             key_wanted: AtomicBool::new(false),
+            held: AtomicBool::new(false),
+            clear: AtomicU64::new(0),
             packets_dropped: AtomicU64::new(0),
             wait_ms: AtomicU32::new(100),
             target: Mutex::new(target),
@@ -70,6 +76,16 @@ impl Shared {
 
     pub(super) fn set_target(&self, target: SendTarget) {
         *lock(&self.target) = target;
+    }
+
+    pub(super) fn leaves_until(&self, clear: Duration) {
+        self.clear.store(u64::try_from(clear.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Whether another picture would wait for longer than this behind those that are leaving.
+    pub(super) fn is_full(&self, patience: Duration) -> bool {
+        let clear = Duration::from_micros(self.clear.load(Ordering::Relaxed));
+        self.held.load(Ordering::Relaxed) || clear > self.now() + patience
     }
 
     /// How long a missing packet is waited for.
@@ -121,8 +137,9 @@ impl Shared {
         let mut stats = counters.stats;
         stats.sent_fps = counters.sent.per_second(now);
         stats.shown_fps = counters.shown.per_second(now);
-        let (freezes, frozen) = counters.freezes.until(now);
-        (stats.freezes, stats.freeze_ms) = (freezes, frozen.as_millis() as u64);
+        let (freezes, stood) = counters.freezes.until(now);
+        (stats.freezes, stats.freeze_ms) = (freezes, stood.as_millis() as u64);
+        stats.frozen = counters.freezes.lasts(now);
         stats.packets_dropped = self.packets_dropped.load(Ordering::Relaxed);
         stats
     }

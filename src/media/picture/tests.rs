@@ -68,7 +68,12 @@ fn vp8_payloads(frame: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn config(source: VideoChoice, started: Instant) -> PictureConfig {
-    PictureConfig { source, video_out: None, size: (640, 360), fps: 30, kbps: 500, started }
+    sized(source, (640, 360), started)
+}
+
+fn sized(source: VideoChoice, size: (u32, u32), started: Instant) -> PictureConfig {
+    let aim = Some(PictureAim { kbps: 500, fps: 30, size });
+    PictureConfig { source, video_out: None, size, fps: 30, aim, started }
 }
 
 /// Runs a call one way for a while: `lose` says which packets are lost. Gives both ends' counters.
@@ -197,7 +202,7 @@ fn a_picture_is_young_when_it_is_shown() {
 #[test]
 fn lost_packets_cost_pictures_but_never_the_call() {
     let started = Instant::now();
-    let end = |source| PictureConfig { size: (320, 180), ..config(source, started) };
+    let end = |source| sized(source, (320, 180), started);
     let lost = AtomicUsize::new(0);
     let lose = |count: usize| {
         let gone = count.is_multiple_of(29);
@@ -214,7 +219,7 @@ fn lost_packets_cost_pictures_but_never_the_call() {
 fn switched_off_nothing_is_sent_and_back_on_a_key_frame_comes_first() {
     let started = Instant::now();
     let (frames, mut frames_out) = mpsc::channel(64);
-    let card = PictureConfig { size: (160, 90), ..config(VideoChoice::TestCard, started) };
+    let card = sized(VideoChoice::TestCard, (160, 90), started);
     let (alice, _events) = Picture::start(card, Some(Codec::H264), frames, &Screens::default()).unwrap();
     let wait = |ms| std::thread::sleep(Duration::from_millis(ms));
     wait(300);
@@ -233,7 +238,7 @@ fn switched_off_nothing_is_sent_and_back_on_a_key_frame_comes_first() {
 fn a_network_that_takes_nothing_gets_a_key_frame_first_when_it_takes_again() {
     let started = Instant::now();
     let (frames, mut frames_out) = mpsc::channel(2);
-    let card = PictureConfig { size: (160, 90), ..config(VideoChoice::TestCard, started) };
+    let card = sized(VideoChoice::TestCard, (160, 90), started);
     let (alice, _events) = Picture::start(card, Some(Codec::H264), frames, &Screens::default()).unwrap();
     while alice.stats().frames_dropped < 5 {
         std::thread::sleep(Duration::from_millis(10));
@@ -246,17 +251,42 @@ fn a_network_that_takes_nothing_gets_a_key_frame_first_when_it_takes_again() {
 fn the_target_changes_size_and_rate_in_mid_call() {
     let started = Instant::now();
     let (frames, mut frames_out) = mpsc::channel(64);
-    let card = PictureConfig { size: (320, 180), ..config(VideoChoice::TestCard, started) };
+    let card = sized(VideoChoice::TestCard, (320, 180), started);
     let (alice, _events) = Picture::start(card, Some(Codec::H264), frames, &Screens::default()).unwrap();
     frames_out.blocking_recv().unwrap();
-    alice.set_target(100, 10, (160, 90));
+    alice.set_aim(Some(PictureAim { kbps: 100, fps: 10, size: (160, 90) }));
     while !frames_out.blocking_recv().unwrap().key {}
     let times: Vec<_> = (0..4).map(|_| frames_out.blocking_recv().unwrap().at).collect();
     assert!(
         times.windows(2).all(|pair| pair[1].saturating_sub(pair[0]) > Duration::from_millis(60)),
         "{times:?}"
     );
-    assert_eq!(alice.local.take().map(|frame| (frame.width, frame.height)).unwrap().1 % 90, 0);
+    // Own picture stays as large as it was.
+    assert_eq!(alice.local.take().map(|frame| (frame.width, frame.height)), Some((320, 180)));
+}
+
+#[test]
+fn nothing_is_coded_while_the_last_picture_is_leaving_or_there_is_no_room() {
+    let started = Instant::now();
+    let (frames, mut frames_out) = mpsc::channel(64);
+    let card = sized(VideoChoice::TestCard, (160, 90), started);
+    let (alice, _events) = Picture::start(card, Some(Codec::H264), frames, &Screens::default()).unwrap();
+    frames_out.blocking_recv().unwrap();
+    for hold in [true, false] {
+        let clear = started.elapsed() + Duration::from_millis(400);
+        if hold {
+            alice.leaves_until(clear);
+        } else {
+            alice.set_aim(None);
+            std::thread::sleep(Duration::from_millis(400));
+            alice.set_aim(Some(PictureAim { kbps: 500, fps: 30, size: (160, 90) }));
+        }
+        // One may have been under way.
+        let times: Vec<_> = (0..3).map(|_| frames_out.blocking_recv().unwrap()).collect();
+        let late = times.iter().find(|frame| frame.at + Duration::from_millis(40) > clear).unwrap();
+        assert!(times.iter().take_while(|frame| frame.at != late.at).count() <= 1, "{times:?}");
+        assert!(!late.key, "what the friend has still fits");
+    }
 }
 
 #[test]

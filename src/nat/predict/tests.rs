@@ -1,6 +1,7 @@
 //! Every pair of kinds, and what lies beside them.
 
 use super::*;
+use crate::code::network::Ports;
 
 /// The kinds of networks, by the name of what their router does.
 fn kind(name: &str) -> NetworkSummary {
@@ -77,6 +78,49 @@ fn who_reaches_whom() {
             assert_eq!((one.path, one.sure), (other.path, other.sure), "{ours} and {theirs}: whoever asks");
         }
     }
+}
+
+#[test]
+fn a_port_that_is_dealt_in_turn_may_be_guessed_by_a_friend_who_has_one_for_all() {
+    let turns = NetworkSummary { ports: Ports::Sequential, ..with_relay(kind("symmetric")) };
+    for (other, path, sure) in [
+        ("port-restricted", Path::Direct, false),
+        ("firewalled", Path::Direct, false),
+        ("unfiltered?", Path::Direct, false),
+        ("full-cone", Path::Direct, true),
+        ("symmetric", Path::Relay, true),
+        ("blocked", Path::Relay, true),
+        ("unknown", Path::Relay, false),
+    ] {
+        for (ours, theirs) in [(turns, with_relay(kind(other))), (with_relay(kind(other)), turns)] {
+            let found = predict(&meeting(ours, theirs));
+            assert_eq!((found.path, found.sure), (path, sure), "{other}: {found:?}");
+            // If it does not come about, that is why.
+            assert_eq!(obstacle(&meeting(ours, theirs)).is_none(), sure && path == Path::Direct, "{other}");
+        }
+    }
+}
+
+#[test]
+fn only_where_exactly_one_end_is_hard_a_relayed_call_may_become_direct() {
+    let said = |ours, theirs| predict(&meeting(with_relay(kind(ours)), with_relay(kind(theirs)))).why;
+    for (one, other, guessed) in [
+        ("symmetric", "port-restricted", true),
+        ("firewalled", "symmetric-addr", true),
+        ("dependent", "unfiltered?", true),
+        ("symmetric", "symmetric", false),
+        ("symmetric", "blocked", false),
+        ("symmetric", "full-cone", false),
+    ] {
+        for (ours, theirs) in [(one, other), (other, one)] {
+            assert_eq!(said(ours, theirs).contains("ports are guessed"), guessed, "{ours} and {theirs}");
+        }
+    }
+    let none = predict(&meeting(
+        NetworkSummary { relay: RelayWorks::None, ..kind("symmetric") },
+        NetworkSummary { relay: RelayWorks::None, ..kind("port-restricted") },
+    ));
+    assert!(none.path == Path::None && !none.why.contains("guessed"), "{none:?}");
 }
 
 #[test]

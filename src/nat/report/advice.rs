@@ -4,6 +4,10 @@ use super::Verdict;
 use crate::code::network::{Cgnat, Mapping};
 use crate::nat::facts::{Facts, Nat, Portal, Reach, TCP_PORTS};
 
+/// For who knows not enough.
+const ASK_MORE: &str =
+    "To know more, ask servers on two addresses: --stun HOST:PORT twice, one with RFC 5780 if there is one.";
+
 /// All of it; never empty.
 pub(super) fn all(verdict: Verdict, facts: &Facts, nat: &Nat) -> Vec<String> {
     let mut advice = Vec::new();
@@ -53,10 +57,7 @@ fn offline(facts: &Facts, advice: &mut Vec<String>) {
 
 fn direct(nat: &Nat, advice: &mut Vec<String>) {
     match nat.mapping {
-        Mapping::Unknown => advice.push(
-            "To know more, ask servers on two addresses: --stun HOST:PORT twice, one with RFC 5780 if there is one."
-                .to_owned(),
-        ),
+        Mapping::Unknown => advice.push(ASK_MORE.to_owned()),
         _ if advice.is_empty() => advice.push("Nothing: make a call with `p2pcall offer`.".to_owned()),
         _ => {}
     }
@@ -91,6 +92,9 @@ fn missing(facts: &Facts) -> String {
 }
 
 fn hard(nat: &Nat, advice: &mut Vec<String>) {
+    if nat.mapping == Mapping::Unknown && nat.present == Some(true) {
+        advice.push(ASK_MORE.to_owned());
+    }
     if nat.present == Some(true) && nat.mapping != Mapping::Unknown && nat.cgnat == Cgnat::No {
         advice
             .push("If the router is yours, switch on UPnP or PCP in it, or a \"cone\" NAT mode.".to_owned());

@@ -29,6 +29,8 @@ struct Whole<'r> {
     /// Whether a login page stands in between; null where that is unknown.
     captive_portal: Option<bool>,
     relays: Vec<Value>,
+    /// The proxy by which relays are reached over TCP and TLS.
+    proxy: Option<&'r str>,
     lines: &'r [Line],
     advice: &'r [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,6 +64,7 @@ impl Report {
                 _ => None,
             },
             relays: facts.relays.iter().map(relay).collect(),
+            proxy: facts.proxy.as_deref(),
             lines: &self.lines,
             advice: &self.advice,
             prediction: self.prediction.as_ref(),

@@ -1,7 +1,9 @@
 //! One function an area: what was seen, what it means, and (for `--explain`) how it was found out.
 
+mod outwards;
+
 use crate::code::network::{Cgnat, Filtering, Mapping, Ports};
-use crate::nat::facts::{Facts, Nat, Portal, Reach, RelayFinding, RelayTry, TCP_PORTS};
+use crate::nat::facts::{Facts, Nat};
 use crate::nat::portmap::{Attempt, MapError, Verified};
 use crate::nat::probe::{Findings, ServerState};
 use crate::report::{Level, Line};
@@ -27,15 +29,10 @@ pub(super) fn all(facts: &Facts, nat: &Nat) -> Vec<Line> {
     }
     lines.extend(lifetime(facts));
     lines.extend(portmap(facts));
-    lines.extend(tcp(facts));
-    lines.extend(portal(facts));
-    lines.extend(facts.relays.iter().map(relay));
-    if facts.relays.is_empty() {
-        let text = "none is configured";
-        let why =
-            "A relay carries calls where there is no direct path: `p2pcall relay add`, or --relay LINK.";
-        lines.push(Line::new("relay", Level::Note, text, why));
-    }
+    lines.extend(outwards::tcp(facts));
+    lines.extend(outwards::portal(facts));
+    lines.extend(outwards::proxy(facts));
+    lines.extend(outwards::relays(facts));
     lines
 }
 
@@ -110,6 +107,10 @@ fn udp4(facts: &Facts) -> Line {
         (Some(true), Some(mapped)) => {
             Line::new("ipv4", Level::Ok, format!("UDP gets out; the world sees {mapped}"), why)
         }
+        (Some(true), None) => {
+            let text = "UDP comes back, but no server tells how the world sees this machine";
+            Line::new("ipv4", Level::Warn, text, why)
+        }
         (None, _) => {
             Line::new("ipv4", Level::Warn, "UDP: unknown, no server could be asked; --stun names one", why)
         }
@@ -133,7 +134,7 @@ fn servers(findings: Option<&Findings>) -> Option<Line> {
     if !lying.is_empty() {
         said.push(format!("{} answers nonsense", lying.join(", ")));
     }
-    let why = "Another one answered, so this is the server's fault, not the network's.";
+    let why = "Something came back from one of them, so this is the server's fault, not the network's.";
     (!said.is_empty()).then(|| Line::new("stun", Level::Note, said.join("; "), why))
 }
 
@@ -159,6 +160,7 @@ fn nats(facts: &Facts, nat: &Nat) -> Line {
         "the route tells"
     };
     let (level, text) = match (nat.present, nat.cgnat, nat.count) {
+        (None, _, _) => (Level::Note, "unknown: no server tells how the world sees this machine".to_owned()),
         (Some(false), _, _) => (Level::Ok, "no NAT: this machine's own address is public".to_owned()),
         (_, Cgnat::Yes, _) => (
             Level::Note,
@@ -268,7 +270,7 @@ fn lifetime(facts: &Facts) -> Option<Line> {
         (Some(alive), None) => (Level::Ok, format!("an unused mapping lives at least {alive} s")),
         (None, Some(gone)) => (
             Level::Warn,
-            format!("an unused mapping is gone after {gone} s; calls keep theirs open every 15 s"),
+            format!("an unused mapping is gone after {gone} s; calls keep theirs open every 4 s"),
         ),
         (None, None) => (
             Level::Note,
@@ -312,85 +314,4 @@ fn attempt(attempt: &Attempt) -> Option<String> {
         Err(MapError::Silent) => return None,
         Err(error) => format!("{name}: {error}"),
     })
-}
-
-fn tcp(facts: &Facts) -> Vec<Line> {
-    let why = "Connections to the ports on which relays are reached, and a whole TLS handshake.";
-    let of = |wanted: Reach| -> Vec<String> {
-        let ports = TCP_PORTS.iter().zip(facts.tcp);
-        ports.filter(|(_, reach)| *reach == wanted).map(|(port, _)| port.to_string()).collect()
-    };
-    let (open, refused, silent) = (of(Reach::Open), of(Reach::Refused), of(Reach::Silent));
-    let mut said = Vec::new();
-    for (ports, what) in [
-        (&open, "connects"),
-        (&refused, "refused, by a firewall or because nobody listens there"),
-        (&silent, "no answer"),
-    ] {
-        if !ports.is_empty() {
-            said.push(format!("{}: {what}", ports.join(", ")));
-        }
-    }
-    let mut lines = Vec::new();
-    if !said.is_empty() {
-        let level = match (open.is_empty(), refused.is_empty()) {
-            (false, _) => Level::Ok,
-            (true, false) => Level::Note,
-            (true, true) => Level::Warn,
-        };
-        lines.push(Line::new("tcp", level, format!("port {}", said.join("; port ")), why));
-    }
-    let tls = match facts.tls {
-        Reach::Untested => return lines,
-        Reach::Open => (Level::Ok, "a TLS connection on port 443 works: a relay with `turns:` would do"),
-        Reach::Refused => (Level::Note, "on port 443 nobody speaks TLS, or a firewall interferes"),
-        Reach::Silent => (Level::Warn, "no TLS connection on port 443"),
-    };
-    lines.push(Line::new("tls", tls.0, tls.1, why));
-    lines
-}
-
-fn portal(facts: &Facts) -> Option<Line> {
-    let why = "A page that is known to be empty (204) was fetched over plain HTTP.";
-    let (level, text) = match facts.portal {
-        Portal::Untested => return None,
-        Portal::None => (Level::Ok, "no login page stands in between"),
-        Portal::Present => {
-            (Level::Warn, "another page came instead: probably a login page; open a browser first")
-        }
-        Portal::Silent => (Level::Note, "unknown: the page did not come"),
-    };
-    Some(Line::new("portal", level, text, why))
-}
-
-fn relay(relay: &RelayFinding) -> Line {
-    let why = "Reached by each transport; login, allocation and packets through it to itself: `p2pcall relay check`.";
-    let way = |name: &str, way: Option<&RelayTry>| {
-        let way = way?;
-        Some(match (way.ok, way.rtt_ms) {
-            (true, Some(ms)) => format!("{name} {ms:.0} ms"),
-            (true, None) => format!("{name} yes"),
-            (false, _) => format!("{name} no"),
-        })
-    };
-    let ways: Vec<String> =
-        [way("UDP", relay.udp.as_ref()), way("TCP", relay.tcp.as_ref()), way("TLS", relay.tls.as_ref())]
-            .into_iter()
-            .flatten()
-            .collect();
-    let ways = if ways.is_empty() { String::new() } else { format!(" ({})", ways.join(", ")) };
-    let host = &relay.host;
-    match (relay.carries, &relay.trouble) {
-        (Some(true), _) => {
-            let loss = relay.loss.filter(|loss| *loss > 0.0);
-            let lost = loss.map(|loss| format!(", {:.0} % lost", loss * 100.0)).unwrap_or_default();
-            let level = if loss.is_some_and(|loss| loss > 0.05) { Level::Warn } else { Level::Ok };
-            Line::new("relay", level, format!("{host} works{ways}{lost}"), why)
-        }
-        (_, Some(trouble)) => Line::new("relay", Level::Fail, format!("{host}{ways}: {trouble}"), why),
-        (Some(false), None) => Line::new("relay", Level::Fail, format!("{host}{ways} does not work"), why),
-        (None, None) => {
-            Line::new("relay", Level::Warn, format!("{host}{ways}: unknown, it did not answer in time"), why)
-        }
-    }
 }

@@ -10,6 +10,7 @@ pub(super) fn redact(text: &str, facts: &Facts) -> String {
     for (number, relay) in facts.relays.iter().enumerate() {
         known.push((relay.host.clone(), format!("[relay {}]", number + 1)));
     }
+    known.extend(facts.proxy.iter().map(|proxy| (proxy.clone(), "[proxy]".to_owned())));
     for name in facts.dns.found.iter().chain(&facts.dns.missing) {
         known.push((name.clone(), "[name]".to_owned()));
     }

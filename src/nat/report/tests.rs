@@ -303,3 +303,39 @@ fn a_relay_that_helped_tells_what_servers_did_not() {
         assert_eq!((nat.mapping, nat.filtering), (mapping, filtering));
     }
 }
+
+#[test]
+fn who_keeps_no_port_numbers_and_cannot_be_told_more_of_is_not_called_direct() {
+    let of = |mapped: [u16; 4]| {
+        let mut facts = home();
+        let v4 = facts.v4.as_mut().unwrap();
+        v4.observations.truncate(1);
+        v4.samples = (1..).zip(mapped).collect();
+        Report::new(facts, None)
+    };
+    assert_eq!(of([1, 2, 3, 4]).verdict, Verdict::Direct);
+    let random = of([9_000, 30_000, 2_000, 60_000]);
+    assert_eq!(random.verdict, Verdict::RelayMissing);
+    assert!(random.summary.contains("may need a relay"), "{}", random.summary);
+    assert!(random.advice.iter().any(|advice| advice.contains("two addresses")), "{:?}", random.advice);
+}
+
+#[test]
+fn nonsense_that_comes_back_is_no_firewall() {
+    let mut facts = home();
+    let v4 = facts.v4.as_mut().unwrap();
+    (v4.observations, v4.samples) = (Vec::new(), Vec::new());
+    v4.servers.iter_mut().for_each(|server| server.state = ServerState::Nonsense);
+    let report = Report::new(facts, None);
+    let text = report.to_text(Style::default());
+    assert!(text.contains("UDP comes back") && !text.contains("firewall blocks"), "{text}");
+    assert!(text.contains("answers nonsense") && !text.contains("one NAT"), "{text}");
+}
+
+#[test]
+fn a_proxy_is_named_and_not_to_strangers() {
+    let facts = Facts { proxy: Some("http://10.0.0.9:3128".to_owned()), ..home() };
+    let report = Report::new(facts, None);
+    assert!(report.to_text(Style::default()).contains("http://10.0.0.9:3128: of use for relays alone"));
+    assert!(!report.to_public_text().contains("10.0.0.9"));
+}

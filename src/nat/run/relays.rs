@@ -2,8 +2,10 @@
 
 use crate::call::channel::clean;
 use crate::config::RelayLink;
+use crate::config::proxy::ProxyLink;
 use crate::nat::facts::{RelayFinding, RelayTry};
-use p2pcall_relay::check::{self, Progress, Step, StepName};
+use crate::transport::dial;
+use p2pcall_relay::check::{self, Dial, Progress, Step, StepName};
 use p2pcall_relay::link::Transport;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,12 +17,18 @@ const PATIENCE: Duration = Duration::from_secs(9);
 const SENTENCE: usize = 240;
 
 /// Tries a relay. `udp` turns false when it is known that no UDP gets out: then nobody waits for it any longer.
-pub(super) async fn examine(link: RelayLink, unix: u64, udp: watch::Receiver<bool>) -> RelayFinding {
+pub(super) async fn examine(
+    link: RelayLink,
+    proxy: Option<Arc<ProxyLink>>,
+    unix: u64,
+    udp: watch::Receiver<bool>,
+) -> RelayFinding {
     let transports = link.transports();
     let of = |transport: Transport| {
         let only = RelayLink { transport: Some(transport), ..link.clone() };
         let (udp, wanted) = (udp.clone(), transports.contains(&transport));
-        async move { if wanted { Some(one_way(only, unix, udp, transport).await) } else { None } }
+        let dial = dial(proxy.as_ref(), &link.host);
+        async move { if wanted { Some(one_way(only, dial, unix, udp, transport).await) } else { None } }
     };
     let (by_udp, by_tcp, by_tls) = tokio::join!(of(Transport::Udp), of(Transport::Tcp), of(Transport::Tls));
     let ways: Vec<&Way> = [&by_udp, &by_tcp, &by_tls].into_iter().flatten().collect();
@@ -59,10 +67,16 @@ struct Way {
     trouble: Option<String>,
 }
 
-async fn one_way(link: RelayLink, unix: u64, mut udp: watch::Receiver<bool>, transport: Transport) -> Way {
+async fn one_way(
+    link: RelayLink,
+    dial: Option<Dial>,
+    unix: u64,
+    mut udp: watch::Receiver<bool>,
+    transport: Transport,
+) -> Way {
     let steps: Arc<Mutex<Vec<Step>>> = Arc::default();
     let note = Arc::clone(&steps);
-    let checking = check::run(&link, unix, move |progress| {
+    let checking = check::run_by(&link, unix, dial, move |progress| {
         if let Progress::Done(step) = progress {
             lock(&note).push(step.clone());
         }

@@ -1,7 +1,7 @@
 //! What a TURN client is made with and what it says: only values.
 
 use p2pcall_relay::stun::guest::Guest;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// What carries the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +80,8 @@ pub enum TurnEvent {
     Taken(Taken),
     /// The server refuses to let the allocation live longer than it was promised.
     NotProlonged(TurnError),
+    /// The server lets nothing through to this peer.
+    Forbidden(IpAddr),
     /// There is none, or no longer. The client is over.
     Failed(TurnError),
     /// RFC 8489 §10: go there instead. The client is over.

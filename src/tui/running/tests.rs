@@ -116,8 +116,15 @@ impl Bench {
 
     async fn state(&self, state: CallState) {
         let reason = (state == CallState::Ended).then_some(EndReason::RemoteHangup);
-        self.call(CallEvent::State(StateEvent { state, name: None, reason, message: None, help: None }))
-            .await;
+        self.call(CallEvent::State(StateEvent {
+            state,
+            name: None,
+            reason,
+            message: None,
+            help: None,
+            explanation: None,
+        }))
+        .await;
     }
 
     async fn key(&self, code: KeyCode, modifiers: KeyModifiers) {

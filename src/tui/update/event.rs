@@ -2,8 +2,10 @@
 
 use super::{Effect, lasted};
 use crate::call::event::{
-    CallEvent, CallState, CodeEvent, EndReason, Notice, PathEvent, Side, StateEvent, StatsEvent,
+    CallEvent, CallState, CodeEvent, EndReason, FileEvent, FileState, Notice, PathEvent, Side, StateEvent,
+    StatsEvent,
 };
+use crate::nat::explain::Explanation;
 use crate::tui::model::{
     CHAT_LIMIT, CHAT_LINES, ChatLine, CopyWhat, Devices, Ended, Layer, Model, PROGRESS_LINES, Role, Screen,
     Share, Shown, ShownCode, Transfer, Words,
@@ -12,7 +14,7 @@ use crate::tui::text::clean;
 use std::time::Duration;
 
 /// Columns of a sentence kept.
-const SENTENCE: usize = 300;
+const SENTENCE: usize = 400;
 /// Columns of a name kept.
 const NAME: usize = 64;
 
@@ -24,11 +26,15 @@ pub(super) fn call(model: &mut Model, event: CallEvent) -> Vec<Effect> {
         CallEvent::Prediction(prediction) => {
             progress(model, &format!("Expect {}", prediction.sentence()));
         }
+        CallEvent::Pairs(mut attempt) => {
+            clean_attempt(&mut attempt);
+            model.attempt = Some(attempt);
+        }
         CallEvent::Path(path) => self::path(model, path),
         CallEvent::Media { kind: _, after_connect_ms: _ } => {}
         CallEvent::Stats(stats) => model.stats = Some(clean_stats(stats)),
         CallEvent::Chat { from, text } => chat(model, from, &text),
-        CallEvent::File { name, bytes, done, path } => file(model, &name, bytes, done, path.as_deref()),
+        CallEvent::File(event) => file(model, &event),
         CallEvent::Verify { words, verified } => {
             model.words = Some(Words { words: clean(&words, NAME), verified });
         }
@@ -153,6 +159,13 @@ fn path(model: &mut Model, mut path: PathEvent) {
     model.path = Some(path);
 }
 
+/// A relay's own words may be in it.
+fn clean_attempt(attempt: &mut Explanation) {
+    if let Some(verdict) = &mut attempt.verdict {
+        verdict.cause = clean(&verdict.cause, SENTENCE);
+    }
+}
+
 fn clean_stats(mut stats: Box<StatsEvent>) -> Box<StatsEvent> {
     let names = &mut stats.codecs;
     for name in [&mut names.audio, &mut names.video_sent, &mut names.video_received, &mut names.cipher] {
@@ -183,16 +196,33 @@ fn chat(model: &mut Model, from: Side, text: &str) {
     model.chat.push_back(ChatLine { from, text, at: model.now });
 }
 
-fn file(model: &mut Model, name: &str, bytes: u64, done: u64, path: Option<&str>) {
-    let name = clean(name, NAME);
-    if done < bytes {
-        model.transfer = Some(Transfer { name, bytes, done });
-        return;
+fn file(model: &mut Model, event: &FileEvent) {
+    let name = clean(&event.name, NAME);
+    let (from, bytes, done) = (event.from, event.bytes, event.done);
+    let transfer = Some(Transfer { name: name.clone(), bytes, done });
+    match (event.state, from) {
+        (FileState::Offered, Side::Remote) => {
+            model.offered = transfer;
+            return;
+        }
+        (FileState::Moving, _) => {
+            model.transfer = transfer;
+            return;
+        }
+        (FileState::Offered, Side::Local) => chat(model, from, &format!("offered the file {name}")),
+        (FileState::Done, Side::Local) => chat(model, from, &format!("sent the file {name}")),
+        (FileState::Done, Side::Remote) => {
+            let path = event.path.as_deref().unwrap_or_default();
+            chat(model, from, &format!("sent a file, kept as {path}"));
+        }
+        // A warning says why.
+        (FileState::Refused | FileState::Failed, _) => {}
     }
-    model.transfer = None;
-    match path {
-        Some(path) => chat(model, Side::Remote, &format!("sent a file, kept as {path}")),
-        None => chat(model, Side::Local, &format!("sent {name}")),
+    if model.transfer.as_ref().is_some_and(|moving| moving.name == name) {
+        model.transfer = None;
+    }
+    if from == Side::Remote && model.offered.as_ref().is_some_and(|offered| offered.name == name) {
+        model.offered = None;
     }
 }
 

@@ -4,7 +4,9 @@ use super::{Effect, hand_in, leave};
 use crate::call::event::Command;
 use crate::tui::input::TextInput;
 use crate::tui::keys::{self, Action};
-use crate::tui::model::{CHAT_LIMIT, CODE_LIMIT, Copied, CopyWhat, Layer, Model, Place, Role, Screen};
+use crate::tui::model::{
+    CHAT_LIMIT, CODE_LIMIT, Copied, CopyWhat, Layer, Model, PATH_LIMIT, Place, Role, Screen,
+};
 use crossterm::event::{KeyEvent, KeyEventKind};
 use std::time::Duration;
 
@@ -44,10 +46,16 @@ pub(super) fn chat_input() -> TextInput {
     TextInput::new(CHAT_LIMIT)
 }
 
+/// An empty line for a file's path.
+pub(super) fn file_input() -> TextInput {
+    TextInput::new(PATH_LIMIT)
+}
+
 /// The line being typed.
 fn input(model: &mut Model) -> Option<&mut TextInput> {
     match (&mut model.layer, &mut model.screen) {
-        (Layer::Reply(input) | Layer::Chat(input), _) | (Layer::None, Screen::Prompt(input)) => Some(input),
+        (Layer::Reply(input) | Layer::Chat(input) | Layer::File(input), _)
+        | (Layer::None, Screen::Prompt(input)) => Some(input),
         _ => None,
     }
 }
@@ -72,7 +80,14 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Words => model.layer = Layer::Words,
         Action::Verify => return verify(model),
         Action::Chat if model.role != Role::Demo => model.layer = Layer::Chat(chat_input()),
-        Action::Chat => {}
+        Action::File if model.role != Role::Demo => model.layer = Layer::File(file_input()),
+        Action::Chat | Action::File => {}
+        Action::TakeFile if model.offered.take().is_some() => return vec![Effect::Command(Command::Accept)],
+        Action::TakeFile => {}
+        Action::RefuseFile => {
+            model.offered = None;
+            return vec![Effect::Command(Command::Refuse)];
+        }
         Action::CopyInvitation => return copy(model, CopyWhat::Invitation),
         Action::CopyCode => return copy(model, CopyWhat::Code),
         Action::Reply => model.layer = Layer::Reply(TextInput::new(CODE_LIMIT)),
@@ -123,6 +138,7 @@ fn submit(model: &mut Model) -> Vec<Effect> {
     match (layer, text.is_empty()) {
         (_, true) => Vec::new(),
         (Layer::Chat(_), false) => vec![Effect::Command(Command::Say(text))],
+        (Layer::File(_), false) => vec![Effect::Command(Command::Send(text.into()))],
         (_, false) => hand_in(model, text),
     }
 }

@@ -40,6 +40,7 @@ impl Bench {
             reason: None,
             message: None,
             help: None,
+            explanation: None,
         })))
     }
 
@@ -262,6 +263,7 @@ fn the_end_of_the_call_closes_the_screen_with_its_reason() {
         reason: Some(EndReason::RemoteHangup),
         message: None,
         help: None,
+        explanation: None,
     };
     assert_eq!(bench.send(Msg::Call(CallEvent::State(event))), vec![Effect::Leave]);
     assert_eq!(bench.model.ended.map(|ended| ended.message), Some("Bob[2J hung up.".to_owned()));

@@ -13,6 +13,7 @@
 
 use super::{PictureArea, diagnostics, parts, status, style};
 use crate::call::event::Side;
+use crate::tui::input::TextInput;
 use crate::tui::keys::Action;
 use crate::tui::model::{Layer, Model, Which};
 use crate::tui::text;
@@ -58,9 +59,9 @@ pub(super) fn view(model: &Model, frame: &mut Frame, area: Rect) {
     }
     let rows = chat_rows(model, layout.chat.width.into());
     frame.render_widget(Paragraph::new(rows), layout.chat);
-    if let Layer::Chat(input) = &model.layer {
+    if let Some((prompt, input)) = typed(model) {
         let row = Rect { y: layout.chat.bottom().saturating_sub(1), height: 1, ..layout.chat };
-        let prompt = Span::styled("say: ", style(model, Tone::Key));
+        let prompt = Span::styled(prompt, style(model, Tone::Key));
         parts::field(frame, row, prompt, input.before_cursor(), input.after_cursor());
     }
     parts::lines(frame, layout.notice, parts::notice_lines(model));
@@ -98,7 +99,10 @@ pub(super) fn status_rows(model: &Model, frame: &mut Frame, area: Rect) {
             (Action::Mute, "mute"),
             (Action::Camera, "camera"),
             (Action::Diagnostics, "diagnostics"),
+            (Action::TakeFile, "take file"),
+            (Action::RefuseFile, "refuse"),
             (Action::Chat, "chat"),
+            (Action::File, "file"),
             (Action::Submit, "send"),
             (Action::Close, "back"),
         ],
@@ -133,7 +137,7 @@ fn layout(model: &Model, area: Rect) -> Layout {
         .map(|line| parts::wrap(&line.to_string(), area.width.saturating_sub(2).into()).len())
         .sum();
     let notice = cut_bottom(&mut rest, notice.min(4) as u16);
-    let typing = usize::from(matches!(model.layer, Layer::Chat(_)));
+    let typing = usize::from(typed(model).is_some());
     let chat = chat_rows(model, area.width.saturating_sub(2).into()).len() + typing;
     let most = rest.height / 2;
     let chat = cut_bottom(&mut rest, (chat as u16).min(most.max(1)));
@@ -175,6 +179,15 @@ fn no_picture(model: &Model) -> String {
         format!("{} has the camera off.", model.friend())
     } else {
         "No picture yet.".to_owned()
+    }
+}
+
+/// The line that is being typed, and what stands before it.
+fn typed(model: &Model) -> Option<(&'static str, &TextInput)> {
+    match &model.layer {
+        Layer::Chat(input) => Some(("say: ", input)),
+        Layer::File(input) => Some(("send file: ", input)),
+        _ => None,
     }
 }
 

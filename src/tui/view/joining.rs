@@ -7,7 +7,7 @@
 //!   · what is being tried
 //! ```
 
-use super::{parts, style, waiting};
+use super::{attempt, parts, style, waiting};
 use crate::call::event::{CallState, CodeKind};
 use crate::tui::keys::Action;
 use crate::tui::model::{Model, Role, ShownCode};
@@ -33,7 +33,11 @@ pub(super) fn view(model: &Model, frame: &mut Frame, area: Rect) {
         }
         _ => {
             parts::title_bar(model, frame, top, "p2pcall: connecting", "");
-            steps(model, frame, between);
+            if model.shows_attempt() {
+                attempt::view(model, frame, between);
+            } else {
+                steps(model, frame, between);
+            }
         }
     }
     parts::hints(
@@ -42,6 +46,7 @@ pub(super) fn view(model: &Model, frame: &mut Frame, area: Rect) {
         bottom,
         &[
             (Action::CopyCode, "copy the code"),
+            (Action::Diagnostics, "diagnostics"),
             (Action::Words, "safety words"),
             (Action::Mute, "mute"),
             (Action::Camera, "camera"),

@@ -65,9 +65,10 @@ fn is_useful(model: &Model, action: Action) -> bool {
     match action {
         Action::CopyCode | Action::CopyInvitation => model.code.is_some(),
         Action::Words => model.words.is_some(),
-        Action::Chat | Action::Mute | Action::Talk | Action::Headphones | Action::Camera => {
+        Action::Chat | Action::File | Action::Mute | Action::Talk | Action::Headphones | Action::Camera => {
             model.role != Role::Demo
         }
+        Action::TakeFile | Action::RefuseFile => model.offered.is_some(),
         Action::Close => model.layer != Layer::None || matches!(model.screen, Screen::Prompt(_)),
         _ => true,
     }
@@ -160,9 +161,21 @@ pub(super) fn notice_lines(model: &Model) -> Vec<Line<'static>> {
     if model.checking {
         return vec![Line::styled("Checking the code…", style(model, Tone::Dim))];
     }
-    let Some(shown) = model.fresh_notice() else { return Vec::new() };
+    let mut lines = Vec::new();
+    if let Some(file) = &model.offered {
+        let what = format!("{} offers you {}, {}. ", model.friend(), file.name, text::bytes(file.bytes));
+        let keys = Line::from(vec![
+            Span::styled(what, style(model, Tone::Title)),
+            Span::styled("a", style(model, Tone::Key)),
+            Span::raw(" take it  "),
+            Span::styled("x", style(model, Tone::Key)),
+            Span::raw(" refuse"),
+        ]);
+        lines.push(keys);
+    }
+    let Some(shown) = model.fresh_notice() else { return lines };
     let tone = if shown.error { Tone::Bad } else { Tone::Warn };
-    let mut lines = vec![Line::styled(shown.message.clone(), style(model, tone))];
+    lines.push(Line::styled(shown.message.clone(), style(model, tone)));
     if !shown.help.is_empty() {
         lines.push(Line::raw(shown.help.clone()));
     }

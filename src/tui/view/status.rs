@@ -51,6 +51,9 @@ pub(super) fn network(model: &Model, columns: usize) -> Line<'static> {
         }
         None => facts.push((path_text(model), Tone::Plain)),
     }
+    if model.lost.is_none() && model.stats.as_ref().is_some_and(|stats| stats.video.frozen) {
+        facts.push(("picture frozen".into(), Tone::Warn));
+    }
     if let Some(stats) = &model.stats {
         let loss = stats.received.loss.max(stats.sent.loss);
         let loss_tone = if loss >= 0.05 {

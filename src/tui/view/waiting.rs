@@ -10,7 +10,7 @@
 //!  c copy  C code only  r reply code  ? help  q quit
 //! ```
 
-use super::{Wrapped, parts, qr, style};
+use super::{Wrapped, attempt, parts, qr, style};
 use crate::call::event::CodeKind;
 use crate::tui::keys::Action;
 use crate::tui::model::{Copied, CopyWhat, Layer, Model, QrView, ShownCode};
@@ -47,6 +47,7 @@ pub(super) fn view(model: &Model, frame: &mut Frame, area: Rect) {
             (Action::CopyInvitation, "copy"),
             (Action::CopyCode, "code only"),
             (Action::Reply, "reply code"),
+            (Action::Diagnostics, "diagnostics"),
             (Action::Submit, "hand in"),
             (Action::Close, "back"),
             (Action::Help, "help"),
@@ -67,6 +68,14 @@ pub(super) fn expiry(model: &Model) -> String {
 /// The QR, the words beside or under it, and the code alone on its rows.
 pub(super) fn code_and_words(model: &Model, frame: &mut Frame, area: Rect, headline: Vec<Line<'_>>) {
     let layout = layout(model, area);
+    if model.shows_attempt() {
+        let above = Rect { height: area.height - layout.code.height, ..area };
+        attempt::view(model, frame, above);
+        if let Some(code) = &model.code {
+            code_rows(model, code, frame, layout.code);
+        }
+        return;
+    }
     if let Some((qr, rect)) = layout.qr {
         qr::view(model, qr, frame, rect);
     }

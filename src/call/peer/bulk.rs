@@ -1,0 +1,54 @@
+//! I/O: the second data channel, for files: its messages neither wait for those of the call nor the other way round.
+
+use super::PeerError;
+use bytes::Bytes;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc;
+use webrtc::data_channel::{DataChannel, DataChannelEvent};
+
+/// The channel's name.
+pub(super) const LABEL: &str = "p2pcall-files";
+/// Messages that may wait: more than may be on their way, as small as they may be (`share/pace.rs`).
+const WAITING: usize = 1_200;
+
+/// The channel, once it is open.
+#[derive(Clone)]
+pub(super) struct Bulk {
+    open: Arc<Mutex<Option<Arc<dyn DataChannel>>>>,
+    messages: mpsc::Sender<Bytes>,
+}
+
+impl Bulk {
+    /// Not open yet, and where its messages come out.
+    pub(super) fn new() -> (Self, mpsc::Receiver<Bytes>) {
+        let (messages, out) = mpsc::channel(WAITING);
+        (Self { open: Arc::default(), messages }, out)
+    }
+
+    /// Runs as long as the channel does. It never waits for whoever reads, so that a full disk can't stall the call.
+    pub(super) async fn run(self, channel: Arc<dyn DataChannel>) {
+        while let Some(event) = channel.poll().await {
+            match event {
+                DataChannelEvent::OnOpen => self.set(Some(Arc::clone(&channel))),
+                DataChannelEvent::OnMessage(message) => {
+                    if self.messages.try_send(message.data.freeze()).is_err() {
+                        log::warn!("a piece of a file came faster than it could be kept");
+                    }
+                }
+                DataChannelEvent::OnClose => break,
+                _ => {}
+            }
+        }
+        self.set(None);
+    }
+
+    /// Sends one message.
+    pub(super) async fn send(&self, message: &[u8]) -> Result<(), PeerError> {
+        let channel = self.open.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(channel.ok_or(PeerError::Closed)?.send(message.into()).await?)
+    }
+
+    fn set(&self, channel: Option<Arc<dyn DataChannel>>) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = channel;
+    }
+}

@@ -1,0 +1,245 @@
+//! The target itself: falls at a queue to what the path carries and below, until the queue is gone; grows fast where
+//! nothing is known, and gently near what the path carried last.
+
+use std::time::Duration;
+
+/// A queue over this is one: pictures' bursts and a radio's jitter stay below. On a narrow path a single packet of so
+/// many bits lies above it and is none.
+const HIGH: Duration = Duration::from_millis(60);
+const PACKET: f64 = 2_000.0;
+/// Below this there is none.
+const LOW: Duration = Duration::from_millis(30);
+/// A queue of so much would take the target to nothing: it falls in proportion, so that any queue drains within
+/// half a second.
+const DRAIN: f64 = 0.5;
+/// A queue that is smaller than this part of what it was is draining.
+const SHRUNK: f64 = 0.8;
+/// Of what arrived when the path was full, so much is aimed at after the queue has drained.
+const RESUME: f64 = 0.92;
+/// So many cuts, each given its time, must drain any queue of our own; what still stands is others'.
+const OWN_CUTS: u32 = 4;
+/// How long others are believed to fill the queue before that is tried again.
+const YIELD_AGAIN: Duration = Duration::from_secs(20);
+/// A second's growth, far from and near to what the path carried, and the least of it in bit/s.
+const FAR: (f64, f64) = (0.6, 8_000.0);
+const NEAR: (f64, f64) = (0.08, 3_000.0);
+/// Beyond what arrives, the target is a guess: so far it may go, and so much further.
+const BEYOND: f64 = 1.5;
+const BEYOND_BY: f64 = 10_000.0;
+/// What the path carried last is not exceeded while less than this part of the target is used; it is remembered for
+/// so long.
+const USED: f64 = 0.8;
+const REMEMBERED: Duration = Duration::from_secs(15);
+/// Loss over what the path loses anyway that is taken for ours.
+const EXCESS: f64 = 0.08;
+/// How fast a loss that does not depend on the rate is recognised as the path's own.
+const ACCUSTOMED: f64 = 4.0;
+/// After a cut, until what it does is seen: beside the round trip and the queue, feedback's interval and the encoders.
+const EFFECT: Duration = Duration::from_millis(200);
+
+/// What the feedback says, as of now.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Signal {
+    pub(super) queueing: Duration,
+    /// bit/s that arrive.
+    pub(super) delivered: Option<f64>,
+    pub(super) loss: Option<f64>,
+    /// The round trip without a queue.
+    pub(super) base: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Mode {
+    /// The queue is ours: none may stand.
+    Alone,
+    /// Others fill it: loss leads.
+    Crowded { since: Duration, calm: Option<Duration> },
+}
+
+#[derive(Debug)]
+pub(super) struct Steer {
+    least: f64,
+    most: f64,
+    rate: f64,
+    mode: Mode,
+    /// What the path carried when it was full.
+    carried: Option<f64>,
+    /// Cuts since there was no queue, and the target before the first.
+    cuts: u32,
+    before: f64,
+    last_cut: Option<Duration>,
+    /// The queue at the last cut.
+    found: Duration,
+    last_step: Option<Duration>,
+    /// The path's own loss.
+    usual_loss: f64,
+}
+
+impl Steer {
+    pub(super) fn new(least: u32, start: u32, most: u32) -> Self {
+        Self {
+            least: least.into(),
+            most: most.into(),
+            rate: start.into(),
+            mode: Mode::Alone,
+            carried: None,
+            cuts: 0,
+            before: 0.0,
+            last_cut: None,
+            found: Duration::ZERO,
+            last_step: None,
+            usual_loss: 0.0,
+        }
+    }
+
+    pub(super) fn target(&self) -> u32 {
+        self.rate as u32
+    }
+
+    /// Another path: as much as was sent, but not less than at the start of a call.
+    pub(super) fn start_again(&mut self, start: u32) {
+        (self.mode, self.carried, self.cuts, self.last_cut) = (Mode::Alone, None, 0, None);
+        self.usual_loss = 0.0;
+        self.set(self.rate.max(start.into()));
+    }
+
+    /// Nothing is heard.
+    pub(super) fn fall(&mut self) {
+        self.carried = None;
+        self.cuts = 0;
+        self.set(self.rate * 0.6);
+    }
+
+    /// `true` when it was cut: what was counted before is answered.
+    pub(super) fn step(&mut self, now: Duration, signal: &Signal) -> bool {
+        let passed = self.last_step.map_or(0.0, |last| now.saturating_sub(last).as_secs_f64()).min(0.5);
+        self.last_step = Some(now);
+        let excess = self.excess_loss(signal, passed);
+        match self.mode {
+            Mode::Alone => self.alone(now, signal, passed, excess),
+            Mode::Crowded { since, calm } => self.crowded(now, signal, passed, excess, (since, calm)),
+        }
+    }
+
+    fn alone(&mut self, now: Duration, signal: &Signal, passed: f64, excess: f64) -> bool {
+        let packet = Duration::from_secs_f64(PACKET / self.rate.max(self.least));
+        if signal.queueing > HIGH + packet {
+            return self.seen(now, signal) && !self.drains(now, signal) && self.drain(now, signal);
+        }
+        let low = signal.queueing < LOW + packet;
+        if low && self.cuts > 0 {
+            self.cuts = 0;
+            if let Some(carried) = self.carried {
+                self.set(self.rate.max(carried * RESUME));
+            }
+        }
+        if excess > EXCESS && self.seen(now, signal) {
+            self.set(self.rate * (1.0 - 0.5 * excess));
+            self.last_cut = Some(now);
+            return true;
+        }
+        if low && excess <= EXCESS {
+            self.grow(now, signal, passed);
+        }
+        false
+    }
+
+    fn drain(&mut self, now: Duration, signal: &Signal) -> bool {
+        if self.cuts == 0 {
+            self.before = self.rate;
+        }
+        if self.cuts >= OWN_CUTS {
+            self.cuts = 0;
+            self.set(self.rate.max(self.before * 0.6));
+            self.mode = Mode::Crowded { since: now, calm: None };
+            self.carried = None;
+            return true;
+        }
+        let delivered = signal.delivered.unwrap_or(self.rate);
+        self.cuts += 1;
+        if self.cuts == 1 || self.carried.is_none_or(|carried| delivered < carried) {
+            self.carried = Some(delivered);
+        }
+        let keep = (1.0 - signal.queueing.as_secs_f64() / DRAIN).clamp(0.5, 0.9);
+        self.set(self.rate.min(delivered) * keep);
+        (self.last_cut, self.found) = (Some(now), signal.queueing);
+        true
+    }
+
+    fn crowded(
+        &mut self,
+        now: Duration,
+        signal: &Signal,
+        passed: f64,
+        excess: f64,
+        (since, calm): (Duration, Option<Duration>),
+    ) -> bool {
+        let calm = (signal.queueing < LOW).then(|| calm.unwrap_or(now));
+        self.mode = Mode::Crowded { since, calm };
+        let left = calm.is_some_and(|calm| now.saturating_sub(calm) > Duration::from_secs(1));
+        if left || now.saturating_sub(since) > YIELD_AGAIN {
+            self.mode = Mode::Alone;
+            self.carried = None;
+            self.cuts = 0;
+        } else if excess > EXCESS / 4.0 {
+            if self.seen(now, signal) {
+                self.set(self.rate * 0.8);
+                self.last_cut = Some(now);
+                return true;
+            }
+        } else {
+            self.grow_by(signal, NEAR, passed);
+        }
+        false
+    }
+
+    /// Whether the last cut is doing what it should: that takes its time.
+    fn drains(&self, now: Duration, signal: &Signal) -> bool {
+        let patience = signal.base + EFFECT + Duration::from_secs_f64(DRAIN);
+        self.cuts > 0
+            && signal.queueing < self.found.mul_f64(SHRUNK)
+            && self.last_cut.is_some_and(|cut| now.saturating_sub(cut) < patience)
+    }
+
+    /// Whether what the last cut does can be seen by now.
+    fn seen(&self, now: Duration, signal: &Signal) -> bool {
+        self.last_cut.is_none_or(|cut| now.saturating_sub(cut) > signal.base + signal.queueing + EFFECT)
+    }
+
+    fn grow(&mut self, now: Duration, signal: &Signal, passed: f64) {
+        if self.last_cut.is_some_and(|cut| now.saturating_sub(cut) > REMEMBERED) {
+            self.carried = None;
+        }
+        let near = match self.carried {
+            Some(carried) if self.rate > carried * 1.15 => {
+                self.carried = None;
+                false
+            }
+            Some(carried) => self.rate > carried * 0.8,
+            None => false,
+        };
+        self.grow_by(signal, if near { NEAR } else { FAR }, passed);
+    }
+
+    fn grow_by(&mut self, signal: &Signal, (part, least): (f64, f64), passed: f64) {
+        let growth = (self.rate * part).max(least) * passed;
+        let delivered = signal.delivered.unwrap_or(self.rate);
+        let mut limit = delivered * BEYOND + BEYOND_BY;
+        if let Some(carried) = self.carried.filter(|_| delivered < self.rate * USED) {
+            limit = limit.min(carried);
+        }
+        self.set((self.rate + growth).min(limit.max(self.rate)));
+    }
+
+    /// Loss beyond what the path loses at any rate.
+    fn excess_loss(&mut self, signal: &Signal, passed: f64) -> f64 {
+        let Some(loss) = signal.loss else { return 0.0 };
+        let towards = (loss - self.usual_loss) * (passed / ACCUSTOMED).min(1.0);
+        self.usual_loss = loss.min(self.usual_loss + towards).min(0.35);
+        loss - self.usual_loss
+    }
+
+    fn set(&mut self, rate: f64) {
+        self.rate = rate.clamp(self.least, self.most);
+    }
+}
