@@ -36,6 +36,7 @@ async fn main() {
         ask_code: script == "prompt",
         auto_accept: false,
         clipboard: true,
+        headphones: false,
         render: Render::Auto,
         color: Color::Auto,
         titles: None,

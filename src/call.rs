@@ -298,6 +298,7 @@ impl Call {
                 self.muted = muted;
                 self.devices(Effect::Mute(muted))
             }
+            Command::Headphones(on) => vec![Effect::Headphones(on)],
             Command::Video(on) => {
                 self.video_off = !on;
                 self.devices(Effect::Video(on))

@@ -24,6 +24,7 @@
 pub mod assemble;
 pub mod audio;
 pub mod device;
+pub mod echo;
 mod events;
 pub mod frame;
 pub mod jitter;
@@ -36,6 +37,7 @@ pub mod sink;
 pub mod slot;
 pub mod sound;
 pub mod source;
+pub mod stretch;
 pub mod video;
 
 pub use events::{MediaEvent, MediaEvents};
@@ -145,7 +147,12 @@ impl Media {
         )?;
         let source = if negotiated.audio { config.audio.clone() } else { AudioChoice::None };
         let (sound, sound_events) = Sound::start(
-            SoundConfig { source, sink: config.speaker.clone(), bitrate: aim.sound },
+            SoundConfig {
+                source,
+                sink: config.speaker.clone(),
+                bitrate: aim.sound,
+                headphones: config.headphones,
+            },
             frames,
             started,
         )?;
@@ -164,6 +171,11 @@ impl Media {
     /// Sends silence instead of own sound.
     pub fn set_muted(&self, muted: bool) {
         self.sound.set_muted(muted);
+    }
+
+    /// The friend is heard by headphones, and no echo cancelled; or not.
+    pub fn set_headphones(&self, on: bool) {
+        self.sound.set_headphones(on);
     }
 
     /// Off: the camera is closed and no picture is sent.

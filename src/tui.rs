@@ -52,6 +52,8 @@ pub struct TuiSetup {
     pub auto_accept: bool,
     /// Codes may be copied.
     pub clipboard: bool,
+    /// The friend is heard by headphones.
+    pub headphones: bool,
     /// How pictures are drawn.
     pub render: cli::Render,
     /// How many colours are used.

@@ -367,6 +367,8 @@ pub enum Command {
     Paste(String),
     /// Microphone off or on.
     Mute(bool),
+    /// The friend is heard by headphones, and no echo cancelled; or not.
+    Headphones(bool),
     /// Camera on or off.
     Video(bool),
     /// Chat.

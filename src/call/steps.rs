@@ -99,6 +99,8 @@ pub enum Effect {
     TakeDescription(DescriptionKind, String),
     /// Send silence, or not.
     Mute(bool),
+    /// Cancel no echo, or do.
+    Headphones(bool),
     /// Send a picture, or not.
     Video(bool),
     /// Offer this file to the friend.

@@ -45,6 +45,7 @@ pub struct Screen {
     ask: bool,
     qr: QrArgs,
     clipboard: bool,
+    headphones: bool,
     auto_accept: bool,
     render: Render,
     color: Color,
@@ -65,6 +66,7 @@ impl Screen {
             ask: false,
             qr,
             clipboard: !args.no_clipboard && file.no_clipboard != Some(true) && part == Part::Offer,
+            headphones: args.media.headphones || file.headphones == Some(true),
             auto_accept: args.auto_accept || file.auto_accept == Some(true),
             render: args.render.or(file.render).unwrap_or_default(),
             color: args.color.or(file.color).unwrap_or_default(),
@@ -117,6 +119,7 @@ where
         ask_code: screen.ask,
         auto_accept: screen.auto_accept || screen.part == Part::Demo,
         clipboard: screen.clipboard,
+        headphones: screen.headphones,
         render: screen.render,
         color: screen.color,
         titles: (screen.part == Part::Demo)

@@ -40,6 +40,11 @@ fn command(text: &str) -> Result<Command, Notice> {
     match (word, rest) {
         ("mute", "") => Ok(Command::Mute(true)),
         ("unmute", "") => Ok(Command::Mute(false)),
+        ("headphones", "on") => Ok(Command::Headphones(true)),
+        ("headphones", "off") => Ok(Command::Headphones(false)),
+        ("headphones", _) => {
+            Err(notice("`/headphones` takes `on` or `off`.", "Type /headphones on, or /headphones off."))
+        }
         ("video", "on") => Ok(Command::Video(true)),
         ("video", "off") => Ok(Command::Video(false)),
         ("video", _) => Err(notice("`/video` takes `on` or `off`.", "Type /video on, or /video off.")),
@@ -54,7 +59,7 @@ fn command(text: &str) -> Result<Command, Notice> {
         ("hangup", "") => Ok(Command::Hangup),
         _ => Err(notice(
             &format!("`/{}` is not a command.", crate::call::channel::clean(text, 40)),
-            "Commands: /mute /unmute /video on|off /say TEXT /send PATH /verify /accept /refuse /stats /hangup",
+            "Commands: /mute /unmute /headphones on|off /video on|off /say TEXT /send PATH /verify /accept /refuse /stats /hangup",
         )),
     }
 }
@@ -72,6 +77,8 @@ mod tests {
         let table = [
             ("/mute", Command::Mute(true)),
             ("/unmute", Command::Mute(false)),
+            ("/headphones on", Command::Headphones(true)),
+            ("/headphones off", Command::Headphones(false)),
             ("/video on", Command::Video(true)),
             ("  /video off\r\n", Command::Video(false)),
             ("/say  hello there ", Command::Say("hello there".into())),

@@ -1,9 +1,10 @@
-//! Opus for a call: mono, 48 kHz, 20 ms a packet, variable bitrate, in-band FEC.
+//! Opus for a call: mono, 48 kHz, 20 ms a packet, variable bitrate, in-band FEC and deep redundancy (DRED).
 //!
 //! ```text
 //! AudioFrame -> Encoder -> packet ~~~ network ~~~ jitter -> Decoder -> samples
 //!                                                            decode   the packet that is due
-//!                                                            recover  the one before it, from its FEC
+//!                                                            recover  lost ones before it: the last by its
+//!                                                                     FEC, up to 1 s back by its DRED
 //!                                                            conceal  nothing came: invent
 //! ```
 //! Policy only: what libopus is asked for. How it is called is `audio/opus.rs`, the one unsafe file.
@@ -13,7 +14,7 @@ pub mod merge;
 pub mod opus;
 
 use crate::media::frame::FRAME_SAMPLES;
-use opus::{Number, RawDecoder, RawEncoder};
+use opus::{Number, RawDecoder, RawDred, RawEncoder};
 use std::ops::RangeInclusive;
 
 pub use opus::OpusError;
@@ -31,12 +32,57 @@ pub const DEFAULT_LOSS: f32 = 0.05;
 const MAX_PACKET: usize = 1275;
 /// Of 10. Above 9 libopus only analyses longer; 9 costs 0.2 ms per packet.
 const COMPLEXITY: i32 = 9;
+/// What libopus is told of loss, percent. It sizes redundancy by it: at 56 kbit/s 14 % are the least at which
+/// DRED reaches back 80 ms; with 20 % it is a quarter of a second, and more costs more speech than it restores.
+const PREPARED_FOR: RangeInclusive<i32> = 14..=20;
+/// A loss is prepared for so many frames (10 s).
+const LOSS_FOR: u32 = 500;
+/// How far back DRED may go, units of 10 ms; how far it does go libopus decides by bitrate and loss told.
+const DRED_REACH: i32 = 100;
+/// The same for the decoder, samples: more is not looked for.
+const MAX_DRED: usize = 48_000;
+/// DRED comes in steps of 10 ms; a frame is restored if half of one at its beginning is missing.
+const DRED_ROUNDING: usize = 240;
 
 /// Sound in, packets out.
 #[derive(Debug)]
 pub struct Encoder {
     raw: RawEncoder,
     buffer: Vec<u8>,
+    loss: LossMemory,
+}
+
+/// The loss the encoder is prepared for: the worst that was reported lately, for bursts come in groups, and
+/// never so little that the first burst finds nothing.
+#[derive(Debug)]
+struct LossMemory {
+    reported: f32,
+    worst: f32,
+    /// Frames since the worst was reported.
+    age: u32,
+}
+
+impl LossMemory {
+    fn report(&mut self, fraction: f32) {
+        self.reported = if fraction.is_finite() { fraction } else { 0.0 };
+        if self.reported >= self.worst {
+            (self.worst, self.age) = (self.reported, 0);
+        }
+    }
+
+    /// A frame goes by; true when what it prepares for has changed.
+    fn frame(&mut self) -> bool {
+        self.age = self.age.saturating_add(1);
+        let forget = self.age > LOSS_FOR && self.worst > self.reported;
+        if forget {
+            (self.worst, self.age) = (self.reported, 0);
+        }
+        forget
+    }
+
+    fn percent(&self) -> i32 {
+        ((self.worst * 100.0).round() as i32).clamp(*PREPARED_FOR.start(), *PREPARED_FOR.end())
+    }
 }
 
 impl Encoder {
@@ -45,13 +91,15 @@ impl Encoder {
     /// # Errors
     /// When libopus cannot allocate its state.
     pub fn new() -> Result<Self, OpusError> {
-        let mut encoder = Self { raw: RawEncoder::new()?, buffer: vec![0; MAX_PACKET] };
+        let loss = LossMemory { reported: 0.0, worst: 0.0, age: 0 };
+        let mut encoder = Self { raw: RawEncoder::new()?, buffer: vec![0; MAX_PACKET], loss };
         encoder.raw.set(Number::Complexity, COMPLEXITY)?;
         encoder.raw.set(Number::Vbr, 1)?;
         encoder.raw.set(Number::InbandFec, 1)?;
         // Silence is sent as small packets: a stream that stops looks like one that was lost.
         encoder.raw.set(Number::Dtx, 0)?;
         encoder.raw.set(Number::SignalVoice, opus::SIGNAL_VOICE)?;
+        encoder.raw.set(Number::DredDuration, DRED_REACH)?;
         encoder.set_bitrate(DEFAULT_BITRATE)?;
         encoder.set_expected_loss(DEFAULT_LOSS)?;
         Ok(encoder)
@@ -66,13 +114,14 @@ impl Encoder {
         self.raw.set(Number::Bitrate, clamped as i32)
     }
 
-    /// Tells the encoder the fraction of packets that get lost (0 to 1): the more, the more FEC.
+    /// Tells the encoder the fraction of packets that get lost (0 to 1), as reports bring it: the more, the
+    /// more redundancy. The worst of the last ten seconds counts.
     ///
     /// # Errors
     /// When libopus refuses it, which it does for no value of the range.
     pub fn set_expected_loss(&mut self, fraction: f32) -> Result<(), OpusError> {
-        let percent = if fraction.is_finite() { (fraction * 100.0).round().clamp(0.0, 100.0) } else { 0.0 };
-        self.raw.set(Number::PacketLossPercent, percent as i32)
+        self.loss.report(fraction);
+        self.raw.set(Number::PacketLossPercent, self.loss.percent())
     }
 
     /// Samples by which what is decoded lags what went in (at 48 kHz): the codec's own look-ahead.
@@ -88,6 +137,9 @@ impl Encoder {
     /// # Errors
     /// When libopus fails inside.
     pub fn encode(&mut self, frame: &[f32; FRAME_SAMPLES]) -> Result<&[u8], OpusError> {
+        if self.loss.frame() {
+            self.raw.set(Number::PacketLossPercent, self.loss.percent())?;
+        }
         let length = self.raw.encode(frame, &mut self.buffer)?;
         self.buffer.get(..length).ok_or(OpusError::Internal)
     }
@@ -97,6 +149,21 @@ impl Encoder {
 #[derive(Debug)]
 pub struct Decoder {
     raw: RawDecoder,
+    dred: RawDred,
+    /// The packet that `dred` is ready to decode from, and how far it reaches, samples.
+    read: Vec<u8>,
+    reach: usize,
+}
+
+/// What restored a lost stretch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovery {
+    /// In-band FEC: the frame before, coded a second time and coarser.
+    Fec,
+    /// Deep redundancy: what a neural vocoder makes of a few bits.
+    Dred,
+    /// The packet carried nothing of it: it was invented.
+    Nothing,
 }
 
 impl Decoder {
@@ -105,7 +172,7 @@ impl Decoder {
     /// # Errors
     /// When libopus cannot allocate its state.
     pub fn new() -> Result<Self, OpusError> {
-        Ok(Self { raw: RawDecoder::new()? })
+        Ok(Self { raw: RawDecoder::new()?, dred: RawDred::new()?, read: Vec::new(), reach: 0 })
     }
 
     /// Decodes the packet that is due and appends its samples (mono, 48 kHz, nominally within -1..=1).
@@ -117,13 +184,38 @@ impl Decoder {
         self.raw.decode(packet, opus::MAX_SAMPLES, false, out)
     }
 
-    /// Restores `samples` samples just before `next` from the redundancy that `next` carries, and conceals
-    /// where it carries none. `next` itself is to be decoded afterwards.
+    /// How many samples before the packet its redundancy begins; 0 where there is none.
+    pub fn reach(&mut self, packet: &[u8]) -> usize {
+        self.read.clear();
+        // What is not Opus is told by whoever decodes it.
+        let dred = self.dred.read(packet, MAX_DRED, false).unwrap_or(0);
+        if opus::has_fec(packet) { dred.max(FRAME_SAMPLES) } else { dred }
+    }
+
+    /// Restores `samples` samples, of which the first was due `ahead` samples before the beginning of
+    /// `from`, by the redundancy that `from` carries: by FEC the stretch just before it, by DRED what is
+    /// further back. Invents where it carries none. `from` itself is to be decoded later.
     ///
     /// # Errors
     /// When the packet is not Opus; nothing is appended then.
-    pub fn recover(&mut self, next: &[u8], samples: usize, out: &mut Vec<f32>) -> Result<(), OpusError> {
-        self.raw.decode(next, samples, true, out)
+    pub fn recover(
+        &mut self,
+        from: &[u8],
+        ahead: usize,
+        samples: usize,
+        out: &mut Vec<f32>,
+    ) -> Result<Recovery, OpusError> {
+        if ahead == samples && opus::has_fec(from) {
+            self.raw.decode(from, samples, true, out)?;
+            return Ok(Recovery::Fec);
+        }
+        if self.read != from {
+            self.reach = self.dred.read(from, MAX_DRED, true)?;
+            self.read.clear();
+            self.read.extend_from_slice(from);
+        }
+        self.raw.decode_dred(&self.dred, ahead, samples, out)?;
+        Ok(if self.reach + DRED_ROUNDING >= ahead { Recovery::Dred } else { Recovery::Nothing })
     }
 
     /// Invents `samples` samples (a multiple of 120, 2.5 ms) from what came before.
@@ -216,7 +308,7 @@ mod tests {
             for (n, packet) in packets.iter().enumerate() {
                 match (n % 5 == 4, packets.get(n + 1)) {
                     (true, Some(next)) if with_fec == 1 => {
-                        decoder.recover(next, FRAME_SAMPLES, out).unwrap();
+                        decoder.recover(next, FRAME_SAMPLES, FRAME_SAMPLES, out).unwrap();
                     }
                     (true, _) => decoder.conceal(FRAME_SAMPLES, out).unwrap(),
                     _ => decoder.decode(packet, out).unwrap(),
@@ -235,6 +327,63 @@ mod tests {
         };
         let (invented, restored) = (score(&heard[0]), score(&heard[1]));
         assert!(restored > invented + 0.1, "restored {restored}, invented {invented}");
+    }
+
+    #[test]
+    fn redundancy_reaches_back_before_any_loss_further_after_one_and_less_again_in_time() {
+        let signal = speech(800);
+        let (mut encoder, mut decoder) = (Encoder::new().unwrap(), Decoder::new().unwrap());
+        encoder.set_bitrate(56_000).unwrap();
+        encoder.set_expected_loss(0.0).unwrap();
+        let mut reach = |packets: &[Vec<u8>]| {
+            packets.iter().map(|packet| decoder.reach(packet)).max().unwrap() * 1000 / SAMPLE_RATE as usize
+        };
+        let before = reach(&encode_all(&mut encoder, &signal[..100 * FRAME_SAMPLES]));
+        assert!(before >= 80, "{before} ms");
+        encoder.set_expected_loss(0.3).unwrap();
+        encoder.set_expected_loss(0.0).unwrap();
+        let after = reach(&encode_all(&mut encoder, &signal[100 * FRAME_SAMPLES..200 * FRAME_SAMPLES]));
+        assert!(after > 2 * before && after >= 200, "{before} ms became {after} ms");
+        encode_all(&mut encoder, &signal[200 * FRAME_SAMPLES..700 * FRAME_SAMPLES]);
+        let later = reach(&encode_all(&mut encoder, &signal[700 * FRAME_SAMPLES..]));
+        assert!(later < after / 2, "{after} ms became {later} ms");
+    }
+
+    #[test]
+    fn a_burst_is_restored_from_the_packet_behind_it() {
+        let signal = speech(200);
+        let mut encoder = Encoder::new().unwrap();
+        encoder.set_bitrate(56_000).unwrap();
+        encoder.set_expected_loss(0.2).unwrap();
+        let packets = encode_all(&mut encoder, &signal);
+        let mut heard = [Vec::new(), Vec::new()];
+        for (restore, out) in heard.iter_mut().enumerate() {
+            let mut decoder = Decoder::new().unwrap();
+            for (n, packet) in packets.iter().enumerate() {
+                // Ten of every forty are lost.
+                let ahead = (40 - n % 40) * FRAME_SAMPLES;
+                match (n % 40 >= 30, packets.get(n / 40 * 40 + 40)) {
+                    (true, Some(from)) if restore == 1 => {
+                        let how = decoder.recover(from, ahead, FRAME_SAMPLES, out).unwrap();
+                        assert_ne!(how, Recovery::Nothing, "{n}");
+                    }
+                    (true, _) => decoder.conceal(FRAME_SAMPLES, out).unwrap(),
+                    _ => decoder.decode(packet, out).unwrap(),
+                }
+            }
+            assert_eq!(out.len(), signal.len());
+        }
+        // A vocoder keeps no waveform: what counts is how loud it is when.
+        let loud = |s: &[f32]| -> Vec<f32> {
+            s.chunks(480).map(|c| (c.iter().map(|x| x * x).sum::<f32>() + 1e-9).log10()).collect()
+        };
+        let miss = |out: &[f32]| -> f32 {
+            let (a, b) = (loud(&signal[..signal.len() - 312]), loud(&out[312..]));
+            let lost = a.iter().zip(&b).enumerate().filter(|(n, _)| n / 2 % 40 >= 33 && n / 2 < 160);
+            lost.map(|(_, (a, b))| (a - b).abs()).sum()
+        };
+        let (invented, restored) = (miss(&heard[0]), miss(&heard[1]));
+        assert!(restored < invented / 2.0, "restored {restored}, invented {invented}");
     }
 
     #[test]
@@ -263,11 +412,11 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn decoding_anything_never_panics(packet in proptest::collection::vec(0u8.., 0..400), fec: bool) {
+        fn decoding_anything_never_panics(packet in proptest::collection::vec(0u8.., 0..400), fec: bool, ahead in 0usize..60_000) {
             let mut decoder = Decoder::new().unwrap();
             let mut out = Vec::new();
             let result = if fec {
-                decoder.recover(&packet, FRAME_SAMPLES, &mut out)
+                decoder.recover(&packet, ahead, FRAME_SAMPLES, &mut out).map(drop)
             } else {
                 decoder.decode(&packet, &mut out)
             };

@@ -9,10 +9,11 @@
 //! One number rules all: the *delay* of the frame that is due, measured from the quickest packet of the
 //! last seconds. It is held between the target and a little more than a frame above it:
 //! - a packet that is not there when the buffer is empty may only be late: sound is invented and the delay
-//!   grows by it. If it turns out to be lost, the next packet takes its place and the delay is as before;
-//! - a packet that is missing while a later one is there is lost: restored from that later one's FEC;
-//! - too much delay is shortened by merging two frames into the time of one, in pauses if there are any;
-//! - too little is lengthened in pauses, by invented (that is: faded) sound.
+//!   grows by it. If it turns out to be lost, that much of the gap is skipped, and the delay is as before;
+//! - packets that are missing while a later one is there are lost: restored from that later one's redundancy
+//!   (FEC, DRED) as far as it reaches. After bursts the target makes room for more of them;
+//! - too much delay is shortened, and too little lengthened, by a period of the voice at a time
+//!   ([`crate::media::stretch`]), sooner in pauses. So are two sound cards kept together whose clocks drift.
 
 mod delay;
 mod packet;
@@ -41,10 +42,12 @@ const EXCESS: i64 = FRAME + 5_000;
 const STALE: i64 = 150_000;
 /// How short of the target the delay may fall by skipping what was lost.
 const SHORT: i64 = 5_000;
-/// Pulls (of 20 ms) that the least excess must last before two frames are merged: in a pause, and in speech.
-/// The more excess there is, the fewer.
-const PATIENCE_QUIET: i64 = 10;
-const PATIENCE_SPEECH: i64 = 25;
+/// Pulls (of 20 ms) that the least excess, or want, must last before the sound is stretched: in a pause, and
+/// in speech. The more there is of it, the fewer.
+const PATIENCE_QUIET: i64 = 5;
+const PATIENCE_SPEECH: i64 = 100;
+/// From one stretch to the next in speech, pulls.
+const REST: u32 = 10;
 
 /// What to do for the next stretch of sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,13 +56,15 @@ pub enum Playout {
     Silence,
     /// Decode this packet and play all of it.
     Decode(Bytes),
-    /// Decode both, and cross-fade them into the time of one: the delay is too long.
-    Merge(Bytes, Bytes),
-    /// The packet before `next` is lost: restore it from `next`, which comes itself at the next pull.
+    /// Decode this packet, and shorten or lengthen it by a period, if that is not heard.
+    Stretch(Bytes, Stretch),
+    /// A packet is lost: restore its sound from what a later one carries, which comes itself in its turn.
     Recover {
         /// The packet that carries the redundancy.
-        next: Bytes,
-        /// What is missing, samples.
+        from: Bytes,
+        /// How long before the beginning of `from` the missing sound begins, samples.
+        ahead: usize,
+        /// How much is missing, samples.
         samples: usize,
     },
     /// Nothing is there: invent.
@@ -67,6 +72,15 @@ pub enum Playout {
         /// How much, samples.
         samples: usize,
     },
+}
+
+/// Which way the delay goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stretch {
+    /// It is too long.
+    Shorten,
+    /// It is too short.
+    Lengthen,
 }
 
 /// What the buffer has done since it was made.
@@ -86,11 +100,11 @@ pub struct JitterStats {
     pub restarts: u64,
     /// Sound invented for lack of packets.
     pub concealed: Duration,
-    /// Sound restored from FEC.
+    /// Sound restored from redundancy (FEC or DRED).
     pub recovered: Duration,
     /// Sound cut out to shorten the delay.
     pub shortened: Duration,
-    /// Sound put in to lengthen it, in pauses.
+    /// Sound put in to lengthen it.
     pub lengthened: Duration,
     /// Mean time between a packet's arrival and its playout, lately.
     pub delay: Duration,
@@ -104,6 +118,8 @@ struct Slot {
     sequence: u16,
     samples: i64,
     arrived: i64,
+    /// How many samples before this packet its redundancy begins.
+    reach: i64,
 }
 
 /// See the module.
@@ -122,8 +138,11 @@ pub struct JitterBuffer {
     late_in_a_row: u32,
     /// Samples invented since the last packet was played.
     invented: usize,
-    /// Pulls in a row with too much delay.
+    /// Pulls in a row with too much delay, and with too little.
     excess_for: i64,
+    want_for: i64,
+    /// Pulls since the last stretch.
+    rested: u32,
     stats: JitterStats,
     /// Moving mean of the wait, microseconds.
     wait: Option<i64>,
@@ -135,14 +154,15 @@ impl JitterBuffer {
         Self::default()
     }
 
-    /// Takes in a packet, in whatever order and however often it came. Memory is bounded.
-    pub fn insert(&mut self, packet: MediaPacket) {
+    /// Takes in a packet, in whatever order and however often it came. `reach`: how many samples before it
+    /// its redundancy begins, 0 where it carries none. Memory is bounded.
+    pub fn insert(&mut self, packet: MediaPacket, reach: usize) {
         let Some(samples) = packet::duration(&packet.payload) else {
             self.stats.refused += 1;
             return;
         };
         let Some(timestamp) = self.unwrap(packet.timestamp) else {
-            self.beyond_jump(packet);
+            self.beyond_jump(packet, reach);
             return;
         };
         self.stats.packets += 1;
@@ -151,7 +171,7 @@ impl JitterBuffer {
         let arrived = micros(packet.arrived);
         self.window.arrival(arrived, timestamp);
         if self.cursor.is_some_and(|cursor| timestamp < cursor) {
-            self.late(&packet);
+            self.late(&packet, reach);
             return;
         }
         self.late_in_a_row = 0;
@@ -159,8 +179,8 @@ impl JitterBuffer {
             self.stats.duplicates += 1;
             return;
         }
-        let slot =
-            Slot { payload: packet.payload, sequence: packet.sequence, samples: samples as i64, arrived };
+        let (samples, reach) = (samples as i64, reach as i64);
+        let slot = Slot { payload: packet.payload, sequence: packet.sequence, samples, arrived, reach };
         self.slots.insert(timestamp, slot);
         if self.slots.len() > MAX_PACKETS {
             self.slots.pop_first();
@@ -195,18 +215,44 @@ impl JitterBuffer {
             None => self.starve(),
             Some((first, _)) if *first <= cursor => self.play_due(now, delay - target, quiet),
             Some((first, slot)) => {
-                let (first, next, missing) = (*first, slot.payload.clone(), *first - cursor);
-                let after_skip = delay - samples_to_micros(missing) - target;
-                if after_skip >= -SHORT {
-                    self.cursor = Some(first);
-                    self.play_due(now, after_skip, quiet)
-                } else if delay + FRAME / 2 <= target {
-                    self.conceal(FRAME_SAMPLES)
-                } else {
-                    self.pass_over(missing, next)
+                let missing = *first - cursor;
+                if delay + FRAME / 2 <= self.window.patience() {
+                    return self.conceal(FRAME_SAMPLES);
                 }
+                let (carrier, reach) = (slot.payload.clone(), slot.reach);
+                self.window.lost(*first, missing, reach);
+                self.bridge(now, quiet, missing, carrier, reach)
             }
         }
+    }
+
+    /// `missing` samples before `carrier` are lost. What was invented while nothing came took the time of the
+    /// first of them; the others are restored as far as the redundancy reaches.
+    fn bridge(&mut self, now: i64, quiet: bool, missing: i64, carrier: Bytes, reach: i64) -> Playout {
+        let cursor = self.cursor.unwrap_or_default();
+        let excess = self.window.delay(now, cursor) - self.window.target();
+        let frames = (excess + SHORT).max(0) / FRAME;
+        let skipped = (frames * FRAME_SAMPLES as i64).min(missing);
+        let missing = missing - skipped;
+        self.cursor = Some(cursor + skipped);
+        if missing == 0 {
+            return self.play_due(now, excess - samples_to_micros(skipped), quiet);
+        }
+        let step = match missing % FRAME_SAMPLES as i64 {
+            0 => FRAME_SAMPLES as i64,
+            odd => odd,
+        };
+        self.cursor = Some(cursor + skipped + step);
+        if reach < missing - step + 1 {
+            return self.conceal(step as usize);
+        }
+        self.stats.recovered += Duration::from_micros(samples_to_micros(step).unsigned_abs());
+        Playout::Recover { from: carrier, ahead: missing as usize, samples: step as usize }
+    }
+
+    /// Packets that wait to be played.
+    pub fn waiting(&self) -> usize {
+        self.slots.len()
     }
 
     /// Counters, and the delay of late.
@@ -215,30 +261,26 @@ impl JitterBuffer {
         JitterStats { delay, ..self.stats }
     }
 
-    /// The packet at the cursor is there: plays it, merges it with the next, or waits a frame in a pause.
+    /// The packet at the cursor is there: plays it, stretched if the delay has been off for long enough.
     fn play_due(&mut self, now: i64, excess: i64, quiet: bool) -> Playout {
         self.excess_for = if excess > EXCESS { self.excess_for + 1 } else { 0 };
-        if quiet && excess < -FRAME / 2 {
-            self.stats.lengthened += Duration::from_micros(FRAME as u64);
-            return Playout::Conceal { samples: FRAME_SAMPLES };
-        }
+        self.want_for = if excess < -SHORT { self.want_for + 1 } else { 0 };
+        self.rested = self.rested.saturating_add(1);
         let Some((timestamp, slot)) = self.slots.pop_first() else { return self.starve() };
         let payload = self.played(now, timestamp, &slot);
-        let patience = if quiet { PATIENCE_QUIET } else { PATIENCE_SPEECH };
-        if self.excess_for * excess < patience * EXCESS {
+        let (patience, rest) = if quiet { (PATIENCE_QUIET, 1) } else { (PATIENCE_SPEECH, REST) };
+        if self.rested < rest {
             return Playout::Decode(payload);
         }
-        let follows = self.slots.first_key_value().is_some_and(|(next, next_slot)| {
-            *next == timestamp + slot.samples && next_slot.samples == slot.samples
-        });
-        match follows.then(|| self.slots.pop_first()).flatten() {
-            Some((timestamp, next)) => {
-                self.excess_for = 0;
-                self.stats.shortened += Duration::from_micros(samples_to_micros(next.samples).unsigned_abs());
-                Playout::Merge(payload, self.played(now, timestamp, &next))
-            }
-            None => Playout::Decode(payload),
-        }
+        let stretch = if self.excess_for * excess >= patience * EXCESS {
+            Stretch::Shorten
+        } else if self.want_for * -excess >= patience * SHORT {
+            Stretch::Lengthen
+        } else {
+            return Playout::Decode(payload);
+        };
+        self.rested = 0;
+        Playout::Stretch(payload, stretch)
     }
 
     /// Books a packet as played and moves the cursor behind it.
@@ -255,17 +297,6 @@ impl JitterBuffer {
         let wait = (now - slot.arrived).max(0);
         self.wait = Some(self.wait.map_or(wait, |mean| mean + (wait - mean) / 16));
         slot.payload.clone()
-    }
-
-    /// `missing` samples before `next` are lost: restores what FEC reaches, invents the rest.
-    fn pass_over(&mut self, missing: i64, next: Bytes) -> Playout {
-        let step = missing.min(FRAME_SAMPLES as i64);
-        self.cursor = self.cursor.map(|cursor| cursor + step);
-        if missing > step {
-            return self.conceal(step as usize);
-        }
-        self.stats.recovered += Duration::from_micros(samples_to_micros(step).unsigned_abs());
-        Playout::Recover { next, samples: step as usize }
     }
 
     /// The buffer is empty: the cursor stays, for what is due may still come.
@@ -302,17 +333,17 @@ impl JitterBuffer {
         self.cursor = Some(fresh);
     }
 
-    fn late(&mut self, packet: &MediaPacket) {
+    fn late(&mut self, packet: &MediaPacket, reach: usize) {
         self.stats.late += 1;
         self.late_in_a_row += 1;
         if self.late_in_a_row >= LATE_IS_RESTART {
             self.restart();
-            self.insert(packet.clone());
+            self.insert(packet.clone(), reach);
         }
     }
 
     /// A packet far away in time: two that agree are a new stream, a single one is an accident.
-    fn beyond_jump(&mut self, packet: MediaPacket) {
+    fn beyond_jump(&mut self, packet: MediaPacket, reach: usize) {
         let Some(first) = self.suspect.take() else {
             self.suspect = Some(packet);
             return;
@@ -323,8 +354,9 @@ impl JitterBuffer {
             return;
         }
         self.restart();
-        self.insert(first);
-        self.insert(packet);
+        // What the first carried is not asked for: nothing was played before it.
+        self.insert(first, 0);
+        self.insert(packet, reach);
     }
 
     /// RFC 3550 §5.1: timestamps wrap. `None` beyond a jump.

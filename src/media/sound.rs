@@ -1,9 +1,10 @@
 //! The sound of a call: starts and ends the two threads that do it, and is the handle on them.
 //!
 //! ```text
-//! microphone | tone | WAV -> [capture thread: pace, mute, level, encode] -> frames_out (tokio channel)
+//! microphone -> [capture thread: echo, noise, drift]
+//!                      | tone | WAV -> [pace, mute, level, encode] -> frames_out (tokio channel)
 //! packet() -> [playout thread: jitter buffer, decode, level] -> speaker | WAV | nowhere
-//!                                     `-> take_reference(): what was played, for an echo canceller
+//!                                     `-> what was really played, for the echo canceller
 //! ```
 //! Use: `let (sound, events) = Sound::start(config, frames_out, started)?` on a thread that may block (a
 //! device asked for by name is looked up, which can take two seconds); then `packet` for each RTP packet,
@@ -14,7 +15,7 @@
 mod capture;
 mod events;
 mod pace;
-mod player;
+pub mod player;
 mod playout;
 mod shared;
 
@@ -33,7 +34,7 @@ use crate::media::source::microphone::Microphone;
 use crate::media::source::tone::Tone;
 use crate::media::source::voice::Voice;
 use crate::media::source::wav::WavSource;
-use capture::{Capture, Source};
+use capture::{Capture, Cleaned, Source};
 use events::Teller;
 use playout::{Playing, Sink};
 use shared::Shared;
@@ -61,6 +62,8 @@ pub struct SoundConfig {
     pub sink: SpeakerChoice,
     /// bit/s of own sound, clamped to [`crate::media::audio::BITRATE_RANGE`].
     pub bitrate: u32,
+    /// The friend is heard by headphones: there is no echo to cancel.
+    pub headphones: bool,
 }
 
 /// Counters since the start.
@@ -78,6 +81,8 @@ pub struct SoundStats {
     pub underruns: u64,
     /// Samples of the microphone that were dropped because the capture thread was too slow.
     pub overruns: u64,
+    /// Echo is being cancelled: something is played, and is heard by the microphone, or might be.
+    pub cancelling_echo: bool,
 }
 
 /// See the module. Dropping it ends both threads and completes the WAV file, which takes about 20 ms; devices
@@ -102,9 +107,11 @@ impl Sound {
         started: Instant,
     ) -> Result<(Self, mpsc::Receiver<SoundEvent>), Failure> {
         let (events, events_out) = mpsc::channel(EVENTS);
-        let shared = Arc::new(Shared::new(config.bitrate, started));
+        let shared = Arc::new(Shared::new(config.bitrate, config.headphones, started));
         let events = Teller(events);
-        let source = open_source(config.source, &shared, &events)?;
+        // What goes to a file, or nowhere, has no echo.
+        let aloud = matches!(config.sink, SpeakerChoice::Default | SpeakerChoice::Named(_));
+        let source = open_source(config.source, aloud, &shared, &events)?;
         let sink = open_sink(config.sink, &shared, &events)?;
         let (packets, packets_in) = sync_channel(PACKETS);
         let mut sound = Self { shared: Arc::clone(&shared), packets, threads: Vec::new() };
@@ -130,6 +137,11 @@ impl Sound {
         self.shared.muted.store(muted, Ordering::Relaxed);
     }
 
+    /// The friend is heard by headphones: no echo is cancelled. Or not.
+    pub fn set_headphones(&self, on: bool) {
+        self.shared.headphones.store(on, Ordering::Relaxed);
+    }
+
     /// bit/s of own sound, clamped.
     pub fn set_bitrate(&self, bits_per_second: u32) {
         self.shared.bitrate.store(bits_per_second, Ordering::Relaxed);
@@ -150,8 +162,9 @@ impl Sound {
         self.shared.stats()
     }
 
-    /// From the first call on: every sample that is handed to the speaker (mono, 48 kHz), for an echo
-    /// canceller. The ring holds a second; what nobody takes is dropped. `None` when it was taken before.
+    /// From the first call on: every sample that the speaker has played (mono, 48 kHz). The ring holds a
+    /// second; what nobody takes is dropped. `None` when it was taken before, or own sound comes from a
+    /// microphone: then the echo canceller has it.
     pub fn take_reference(&self) -> Option<rtrb::Consumer<f32>> {
         self.shared.take_reference()
     }
@@ -175,12 +188,20 @@ impl Drop for Sound {
     }
 }
 
-fn open_source(choice: AudioChoice, shared: &Shared, events: &Teller) -> Result<Option<Source>, Failure> {
+fn open_source(
+    choice: AudioChoice,
+    aloud: bool,
+    shared: &Shared,
+    events: &Teller,
+) -> Result<Option<Source>, Failure> {
     let microphone = |wanted| {
         let (overruns, events) = (Arc::clone(&shared.overruns), events.clone());
         let tell = move |change| events.device(DeviceKind::Microphone, change);
         let microphone = Microphone::start(wanted, overruns, tell).map_err(|error| no_thread(&error))?;
-        Ok(Some(Source::Microphone(Box::new(microphone))))
+        Ok(Some(Source::Microphone(Box::new(Cleaned::new(
+            microphone,
+            aloud.then(|| shared.take_reference()).flatten(),
+        )))))
     };
     match choice {
         AudioChoice::None => Ok(None),

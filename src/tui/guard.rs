@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError, TryLockError};
 use std::time::Duration;
 
-/// Alternate screen, bracketed paste, no cursor, nothing on it.
-const ENTER: &[u8] = b"\x1b[?1049h\x1b[?2004h\x1b[?25l\x1b[0m\x1b[2J";
+/// Alternate screen, bracketed paste, no cursor, nothing on it; and key releases, from terminals that tell of
+/// them (the kitty keyboard protocol's flags 1 and 2; each screen has its own, and others ignore it).
+const ENTER: &[u8] = b"\x1b[?1049h\x1b[=3;1u\x1b[?2004h\x1b[?25l\x1b[0m\x1b[2J";
 /// All of it back; a synchronized update or an attribute left open by a cut-off frame ends too.
-const LEAVE: &[u8] = b"\x1b[?2026l\x1b[0m\x1b[?2004l\x1b[?25h\x1b[?1049l";
+const LEAVE: &[u8] = b"\x1b[?2026l\x1b[0m\x1b[=0;1u\x1b[?2004l\x1b[?25h\x1b[?1049l";
 /// How long a frame on its way may hold up the farewell: a terminal that reads nothing gets none.
 const PATIENCE: Duration = Duration::from_millis(500);
 

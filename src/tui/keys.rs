@@ -9,6 +9,10 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 pub enum Action {
     /// Microphone off or on.
     Mute,
+    /// Microphone off or on while it is held; where no release is told, until the next tap.
+    Talk,
+    /// Headphones on or off: echo is cancelled, or not.
+    Headphones,
     /// Camera off or on.
     Camera,
     /// Own picture shown or not.
@@ -89,6 +93,8 @@ use Place::{Call, Consent, Joining, Prompt, Quit, Typing, Waiting, Words};
 /// Every key there is, in the help's order.
 pub const TABLE: &[Binding] = &[
     bind(Action::Mute, &[Char('m')], "microphone off or on", &[Call, Joining]),
+    bind(Action::Talk, &[Char(' ')], "speak while muted, as long as it is held (or tap)", &[Call]),
+    bind(Action::Headphones, &[Char('h')], "headphones: no echo to cancel, or some", &[Call, Joining]),
     bind(Action::Camera, &[Char('v')], "camera off or on", &[Call, Joining]),
     bind(Action::OwnPicture, &[Char('o')], "own picture shown or hidden", &[Call]),
     bind(Action::Chat, &[Char('t'), Code(KeyCode::Enter)], "write a message", &[Call]),
@@ -163,6 +169,7 @@ impl Key {
 
     fn name(self) -> String {
         match self {
+            Char(' ') => "Space".to_owned(),
             Char(c) => c.to_string(),
             Control(c) => format!("Ctrl-{}", c.to_ascii_uppercase()),
             Code(code) => code.to_string(),
@@ -232,5 +239,6 @@ mod tests {
         assert_eq!(key_for(Call, Action::Chat).as_deref(), Some("t"));
         let chat = TABLE.iter().find(|line| line.action == Action::Chat).map(Binding::keys_text);
         assert_eq!(chat.as_deref(), Some("t, Enter"));
+        assert_eq!(key_for(Call, Action::Talk).as_deref(), Some("Space"));
     }
 }

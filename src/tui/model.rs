@@ -241,6 +241,10 @@ pub struct Model {
     pub remote: Devices,
     /// The own devices.
     pub local: Devices,
+    /// When the key that is held to speak was pressed last; `None` once it was let go of.
+    pub talk: Option<Duration>,
+    /// The friend is heard by headphones.
+    pub headphones: bool,
     /// What was tried, before there is a path.
     pub attempt: Option<Box<Explanation>>,
     /// How packets travel.
@@ -293,6 +297,8 @@ impl Model {
             name: None,
             remote: Devices::default(),
             local: Devices::default(),
+            talk: None,
+            headphones: false,
             attempt: None,
             path: None,
             stats: None,

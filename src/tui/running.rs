@@ -99,6 +99,7 @@ impl Running {
         }
         model.options.auto_accept = setup.auto_accept;
         model.options.clipboard = setup.clipboard;
+        model.headphones = setup.headphones;
         if let Some(titles) = setup.titles {
             model.titles = titles;
         }

@@ -78,6 +78,12 @@ impl Pulse {
         bytes.chunks_exact(2).map(|b| f32::from(i16::from_le_bytes([b[0], b[1]])) / 32_768.0).collect()
     }
 
+    /// What the speaker plays, the microphone hears, a little later and as loud.
+    pub(crate) fn cross_feed(&self) {
+        let air = ["load-module", "module-loopback", "source=spk.monitor", "sink=micsrc", "latency_msec=30"];
+        assert!(self.pactl(&air));
+    }
+
     /// Pulls the microphone out.
     pub(crate) fn remove_microphone(&self) {
         assert!(self.pactl(&["unload-module", "module-remap-source"]));

@@ -57,6 +57,8 @@ pub(super) struct Conversation {
     /// The path told last goes through a relay, at either end.
     pub(super) relayed: bool,
     muted: bool,
+    /// What was told since the start.
+    headphones: Option<bool>,
     video_on: bool,
 }
 
@@ -74,6 +76,7 @@ impl Session {
             told_path: None,
             relayed: false,
             muted: false,
+            headphones: None,
             video_on: true,
         };
         self.transport.keep_alive(false);
@@ -244,6 +247,10 @@ impl Conversation {
                     self.muted = muted;
                     self.media.iter().for_each(|media| media.media().set_muted(muted));
                 }
+                Effect::Headphones(on) => {
+                    self.headphones = Some(on);
+                    self.media.iter().for_each(|media| media.media().set_headphones(on));
+                }
                 Effect::Video(on) => {
                     self.video_on = on;
                     self.media.iter().for_each(|media| media.media().set_video(on));
@@ -296,6 +303,9 @@ impl Conversation {
         match Running::start(session, &self.link.peer, &mut self.link.streams, agreement).await {
             Ok(media) => {
                 media.media().set_muted(self.muted);
+                if let Some(on) = self.headphones {
+                    media.media().set_headphones(on);
+                }
                 media.media().set_video(self.video_on);
                 self.media = Some(media);
             }

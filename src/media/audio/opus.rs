@@ -1,5 +1,5 @@
-//! The one place that calls libopus. Owns its two state objects, gives its calls types, lengths and
-//! errors. Has no opinion on how speech should be coded: that is `audio.rs`.
+//! The one place that calls libopus. Owns its state objects (encoder, decoder, and the two of deep
+//! redundancy, DRED), gives its calls types, lengths and errors. Has no opinion on how speech should be coded: that is `audio.rs`.
 //!
 //! What makes this safe: a state is created once, owned by one value, used through `&mut` only, and
 //! destroyed on drop; buffers are slices whose lengths are passed along; the variadic `ctl` calls are
@@ -13,6 +13,9 @@ use std::ptr::NonNull;
 pub const MAX_SAMPLES: usize = 5760;
 /// The value of [`Number::SignalVoice`] that tells the encoder to expect speech.
 pub(super) const SIGNAL_VOICE: i32 = sys::OPUS_SIGNAL_VOICE;
+/// The least complexity at which a decoder conceals by its neural vocoder (above it come enhancements of
+/// low bitrates that are not built in).
+const NEURAL_CONCEALMENT: i32 = 5;
 
 /// Why libopus refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +66,8 @@ pub(super) enum Number {
     Dtx,
     /// What is being coded: [`SIGNAL_VOICE`].
     SignalVoice,
+    /// How far back deep redundancy (DRED) goes at the most, in units of 10 ms, up to 104.
+    DredDuration,
 }
 
 impl Number {
@@ -75,6 +80,7 @@ impl Number {
             Self::PacketLossPercent => sys::OPUS_SET_PACKET_LOSS_PERC_REQUEST,
             Self::Dtx => sys::OPUS_SET_DTX_REQUEST,
             Self::SignalVoice => sys::OPUS_SET_SIGNAL_REQUEST,
+            Self::DredDuration => sys::OPUS_SET_DRED_DURATION_REQUEST,
         }
     }
 }
@@ -153,7 +159,43 @@ impl RawDecoder {
         let state = unsafe { sys::opus_decoder_create(SAMPLE_RATE as i32, 1, &raw mut code) };
         OpusError::check(code)?;
         let state = NonNull::new(state).ok_or(OpusError::Memory)?;
-        Ok(Self { state, buffer: vec![0.0; MAX_SAMPLES] })
+        let decoder = Self { state, buffer: vec![0.0; MAX_SAMPLES] };
+        // SAFETY: the state is alive; this request reads one opus_int32.
+        let code = unsafe {
+            sys::opus_decoder_ctl(
+                decoder.state.as_ptr(),
+                sys::OPUS_SET_COMPLEXITY_REQUEST,
+                NEURAL_CONCEALMENT,
+            )
+        };
+        OpusError::check(code)?;
+        Ok(decoder)
+    }
+
+    /// Appends `samples` samples, the first of which was `ahead` samples before the packet that `dred` was
+    /// read from. What the redundancy does not reach is invented.
+    pub(super) fn decode_dred(
+        &mut self,
+        dred: &RawDred,
+        ahead: usize,
+        samples: usize,
+        out: &mut Vec<f32>,
+    ) -> Result<(), OpusError> {
+        let room = samples.min(self.buffer.len());
+        let ahead = i32::try_from(ahead).map_err(|_| OpusError::BadArgument)?;
+        // SAFETY: both states are alive, and `dred`'s is only read; `buffer` has room for `room` mono samples.
+        let code = unsafe {
+            sys::opus_decoder_dred_decode_float(
+                self.state.as_ptr(),
+                dred.state.as_ptr(),
+                ahead,
+                self.buffer.as_mut_ptr(),
+                room as i32,
+            )
+        };
+        let decoded = OpusError::check(code)? as usize;
+        out.extend_from_slice(self.buffer.get(..decoded).ok_or(OpusError::Internal)?);
+        Ok(())
     }
 
     /// Appends at most `samples` samples decoded from `packet`; an empty packet asks for concealment, `fec`
@@ -190,5 +232,75 @@ impl Drop for RawDecoder {
     fn drop(&mut self) {
         // SAFETY: created by opus_decoder_create, destroyed once.
         unsafe { sys::opus_decoder_destroy(self.state.as_ptr()) };
+    }
+}
+
+/// Whether a packet carries FEC (LBRR, RFC 6716 §2.1.7) of the one before it.
+pub(super) fn has_fec(packet: &[u8]) -> bool {
+    let Ok(length) = i32::try_from(packet.len()) else { return false };
+    // SAFETY: `packet` points at `length` bytes, and is only read.
+    !packet.is_empty() && unsafe { sys::opus_packet_has_lbrr(packet.as_ptr(), length) } == 1
+}
+
+/// libopus's reader of deep redundancy, and what it has read last.
+#[derive(Debug)]
+pub(super) struct RawDred {
+    reader: NonNull<sys::OpusDREDDecoder>,
+    state: NonNull<sys::OpusDRED>,
+}
+
+// SAFETY: both states are plain memory without thread affinity, and this value is their only owner.
+unsafe impl Send for RawDred {}
+
+impl RawDred {
+    pub(super) fn new() -> Result<Self, OpusError> {
+        let mut code = sys::OPUS_OK;
+        // SAFETY: `code` outlives the call.
+        let reader = unsafe { sys::opus_dred_decoder_create(&raw mut code) };
+        OpusError::check(code)?;
+        let reader = NonNull::new(reader).ok_or(OpusError::Memory)?;
+        // SAFETY: `code` outlives the call.
+        let state = unsafe { sys::opus_dred_alloc(&raw mut code) };
+        let Some(state) = NonNull::new(state) else {
+            // SAFETY: created above, destroyed once.
+            unsafe { sys::opus_dred_decoder_destroy(reader.as_ptr()) };
+            return Err(OpusError::Memory);
+        };
+        let mut dred = Self { reader, state };
+        // libopus leaves the state as malloc gave it; reading anything, even nonsense, makes it a state.
+        let _empty = dred.read(&[0], 0, false);
+        Ok(dred)
+    }
+
+    /// Reads a packet's redundancy, `samples` samples back at the most, and returns how many samples before
+    /// the packet it begins; 0 where there is none. `whole`: ready to be decoded from, which costs more.
+    pub(super) fn read(&mut self, packet: &[u8], samples: usize, whole: bool) -> Result<usize, OpusError> {
+        let length = i32::try_from(packet.len()).map_err(|_| OpusError::BadArgument)?;
+        let samples = i32::try_from(samples).map_err(|_| OpusError::BadArgument)?;
+        let mut end = 0;
+        // SAFETY: both states are alive; `packet` points at `length` bytes; `end` outlives the call.
+        let code = unsafe {
+            sys::opus_dred_parse(
+                self.reader.as_ptr(),
+                self.state.as_ptr(),
+                packet.as_ptr(),
+                length,
+                samples,
+                SAMPLE_RATE as i32,
+                &raw mut end,
+                i32::from(!whole),
+            )
+        };
+        OpusError::check(code).map(|reach| reach as usize)
+    }
+}
+
+impl Drop for RawDred {
+    fn drop(&mut self) {
+        // SAFETY: created by opus_dred_alloc and opus_dred_decoder_create, destroyed once.
+        unsafe {
+            sys::opus_dred_free(self.state.as_ptr());
+            sys::opus_dred_decoder_destroy(self.reader.as_ptr());
+        }
     }
 }

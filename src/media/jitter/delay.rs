@@ -1,5 +1,6 @@
 //! How late packets come, and the playout delay that follows from it. Pure integers, microseconds.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Packets looked back on: 10 s of 20 ms packets.
@@ -8,10 +9,20 @@ const WINDOW: usize = 500;
 const IN_TIME: f64 = 0.98;
 /// For the unevenness of the clock that pulls.
 const MARGIN: i64 = 10_000;
-/// The fraction of lost packets whose successor, which carries their FEC, should be there in time.
-const FEC_IN_TIME: f64 = 0.9;
-/// That successor comes a frame later.
-const ROOM_FOR_FEC: i64 = 24_000;
+/// The fraction of packets behind a gap, which restore it, that should be there in time.
+const RESTORERS: f64 = 0.9;
+/// The fraction of lost packets that there should be time to restore.
+const RESTORED: f64 = 0.95;
+/// A packet is restored from one that comes a frame later; and a little for the clocks.
+const FRAME: i64 = 20_000;
+const SLACK: i64 = 4_000;
+/// Room is made for restoring bursts of so many frames at the most: for the sake of longer ones nobody wants
+/// to wait in a conversation.
+const MAX_BURST: usize = 9;
+/// Gaps older than this (30 s) are forgotten: to change the delay is heard as well.
+const GAPS_FOR: i64 = 1_500 * 960;
+/// Gaps looked back on.
+const MAX_GAPS: usize = 128;
 /// Longer delays than this are worse than the gaps they avoid.
 const MAX_TARGET: i64 = 500_000;
 
@@ -34,7 +45,14 @@ pub(super) struct DelayWindow {
     next: usize,
     /// The quickest.
     quickest: i64,
-    target: i64,
+    /// What the spread of the arrivals asks for.
+    in_time: i64,
+    /// By when most packets have come, after the quickest.
+    restorers: i64,
+    /// Timestamp behind it and length in frames of each gap lately.
+    gaps: VecDeque<(i64, usize)>,
+    /// How many frames of a gap there shall be time to restore.
+    room: usize,
 }
 
 impl DelayWindow {
@@ -51,13 +69,43 @@ impl DelayWindow {
         let rank = |fraction: f64| ((sorted.len() - 1) as f64 * fraction).ceil() as usize;
         let slowest = |fraction: f64| sorted.get(rank(fraction)).copied().unwrap_or(transit);
         self.quickest = slowest(0.0);
-        let with_fec = slowest(FEC_IN_TIME) + ROOM_FOR_FEC;
-        self.target = with_fec.max(slowest(IN_TIME) + MARGIN) - self.quickest;
+        self.in_time = slowest(IN_TIME) + MARGIN - self.quickest;
+        self.restorers = slowest(RESTORERS) + SLACK - self.quickest;
+        if self.gaps.front().is_some_and(|(behind, _)| timestamp - behind > GAPS_FOR) {
+            self.gaps.pop_front();
+            self.make_room();
+        }
+    }
+
+    /// `samples` before the timestamp `behind` are lost; the packet there restores `reach` samples.
+    pub(super) fn lost(&mut self, behind: i64, samples: i64, reach: i64) {
+        let frames = |samples: i64| (samples_to_micros(samples) + FRAME / 2) / FRAME;
+        if self.gaps.back().is_none_or(|(last, _)| *last != behind) {
+            self.gaps.push_back((behind, frames(samples.min(reach)).clamp(0, WINDOW as i64) as usize));
+        }
+        if self.gaps.len() > MAX_GAPS {
+            self.gaps.pop_front();
+        }
+        self.make_room();
+    }
+
+    /// The least room in which most lost frames are restored: of a longer gap, its end.
+    fn make_room(&mut self) {
+        let lost: usize = self.gaps.iter().map(|(_, frames)| frames).sum();
+        let restored = |room: usize| self.gaps.iter().map(|(_, frames)| room.min(*frames)).sum::<usize>();
+        let enough = |room: &usize| restored(*room) as f64 >= lost as f64 * RESTORED;
+        self.room = (1..=MAX_BURST).find(enough).unwrap_or(MAX_BURST);
+    }
+
+    /// The delay that packets which are only late ask for.
+    pub(super) fn patience(&self) -> i64 {
+        self.in_time.min(MAX_TARGET)
     }
 
     /// The delay to aim at.
     pub(super) fn target(&self) -> i64 {
-        self.target.min(MAX_TARGET)
+        let with_room = self.restorers + self.room.max(1) as i64 * FRAME;
+        with_room.max(self.in_time).min(MAX_TARGET)
     }
 
     /// The delay of a frame if it is played `now`: since when the quickest packet would have brought it.
@@ -88,12 +136,29 @@ mod tests {
     }
 
     #[test]
-    fn there_is_room_for_fec_however_even_the_packets_come() {
+    fn there_is_room_for_restoring_one_frame_however_even_the_packets_come() {
         let mut window = DelayWindow::default();
         for n in 0..100 {
             // One quick packet, and from then on all of them 8 ms slower.
             window.arrival(n * 20_000 + if n == 0 { 0 } else { 8_000 }, n * 960);
         }
-        assert_eq!(window.target(), 8_000 + ROOM_FOR_FEC);
+        assert_eq!(window.target(), 8_000 + SLACK + FRAME);
+    }
+
+    #[test]
+    fn bursts_make_room_for_their_restoration_until_they_are_forgotten() {
+        let mut window = DelayWindow::default();
+        let arrive = |window: &mut DelayWindow, n: i64| window.arrival(n * 20_000, n * 960);
+        arrive(&mut window, 0);
+        for (n, frames, reach, room) in [(10, 1, 10, 1), (20, 5, 48_000, 5), (60, 30, 48_000, 9)] {
+            arrive(&mut window, n);
+            window.lost(n * 960, frames * 960, reach.max(960));
+            assert_eq!(window.target(), SLACK + room * FRAME, "{frames} frames");
+        }
+        (61..1_700).for_each(|n| arrive(&mut window, n));
+        assert_eq!(window.target(), SLACK + FRAME);
+        // A friend whose packets restore nothing further back needs no such room.
+        window.lost(1_700 * 960, 5 * 960, 960);
+        assert_eq!(window.target(), SLACK + FRAME);
     }
 }

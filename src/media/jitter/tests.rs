@@ -3,6 +3,11 @@
 use super::*;
 use crate::media::frame::Codec;
 
+/// What the redundancy of these packets reaches: one frame, as FEC does.
+const REACH: usize = FRAME_SAMPLES;
+/// What a stretch takes out or puts in here.
+const STRETCH: i64 = 300;
+
 /// An Opus-looking 20 ms packet that says which one it is.
 fn packet(n: u64, arrived_us: i64) -> MediaPacket {
     shifted(n, arrived_us, 0, 0)
@@ -48,36 +53,55 @@ struct Run {
     stats: JitterStats,
     played: Vec<u64>,
     mean_delay_ms: f64,
+    most_ms: f64,
 }
 
-/// Plays `count` packets that arrive at `arrival(n)` microseconds (negative: never), pulled every 20 ms from
-/// `phase` on.
-fn run(count: u64, phase: i64, quiet: bool, mut arrival: impl FnMut(u64) -> i64) -> Run {
+/// Plays `count` packets that arrive at `arrival(n)` microseconds (negative: never), pulled by a speaker that
+/// wants 20 ms every `period` from `phase` on.
+fn run(count: u64, phase: i64, quiet: bool, arrival: impl FnMut(u64) -> i64) -> Run {
+    run_reaching(count, (phase, 20_000), quiet, REACH, arrival)
+}
+
+fn run_reaching(
+    count: u64,
+    (phase, period): (i64, i64),
+    quiet: bool,
+    reach: usize,
+    mut arrival: impl FnMut(u64) -> i64,
+) -> Run {
     let mut arrivals: Vec<(i64, u64)> =
         (0..count).map(|n| (arrival(n), n)).filter(|(at, _)| *at >= 0).collect();
     arrivals.sort_unstable();
     let at: std::collections::HashMap<u64, i64> = arrivals.iter().map(|(at, n)| (*n, *at)).collect();
     let mut arrivals = arrivals.into_iter().peekable();
     let (mut buffer, mut played, mut waits) = (JitterBuffer::new(), Vec::new(), Vec::new());
-    let mut now = phase;
-    while now < count as i64 * 20_000 {
+    let (mut now, mut pending, mut most_ms) = (phase, 0, 0.0f64);
+    while arrivals.peek().is_some() {
         while let Some((at, n)) = arrivals.next_if(|(at, _)| *at <= now) {
-            buffer.insert(packet(n, at));
+            buffer.insert(packet(n, at), reach);
         }
-        let payloads = match buffer.pull(us(now), quiet) {
-            Playout::Decode(payload) => vec![payload],
-            Playout::Merge(a, b) => vec![a, b],
-            _ => vec![],
-        };
-        for payload in payloads {
-            let n = number(&payload);
-            waits.push((now - at[&n]) as f64 / 1000.0);
-            played.push(n);
+        while pending < 960 {
+            let (payload, samples) = match buffer.pull(us(now), quiet) {
+                Playout::Decode(payload) => (Some(payload), 960),
+                Playout::Stretch(payload, Stretch::Shorten) => (Some(payload), 960 - STRETCH),
+                Playout::Stretch(payload, Stretch::Lengthen) => (Some(payload), 960 + STRETCH),
+                Playout::Recover { samples, .. } | Playout::Conceal { samples } => (None, samples as i64),
+                Playout::Silence => (None, 960),
+            };
+            if let Some(payload) = payload {
+                let n = number(&payload);
+                let wait = (now - at[&n]) as f64 / 1000.0 + pending as f64 / 48.0;
+                waits.push(wait);
+                most_ms = if n > 100 { most_ms.max(wait) } else { 0.0 };
+                played.push(n);
+            }
+            pending += samples;
         }
-        now += 20_000;
+        pending -= 960;
+        now += period;
     }
     let mean_delay_ms = waits.iter().sum::<f64>() / waits.len().max(1) as f64;
-    Run { stats: buffer.stats(), played, mean_delay_ms }
+    Run { stats: buffer.stats(), played, mean_delay_ms, most_ms }
 }
 
 #[test]
@@ -139,8 +163,8 @@ fn reordered_packets_are_played_in_order() {
 fn duplicates_are_counted_and_played_once() {
     let mut buffer = JitterBuffer::new();
     for n in 0..10 {
-        buffer.insert(packet(n, n as i64 * 20_000));
-        buffer.insert(packet(n, n as i64 * 20_000));
+        buffer.insert(packet(n, n as i64 * 20_000), REACH);
+        buffer.insert(packet(n, n as i64 * 20_000), REACH);
     }
     assert_eq!(buffer.stats().duplicates, 10);
 }
@@ -150,7 +174,7 @@ fn sequence_and_timestamp_wrap_unnoticed() {
     let mut buffer = JitterBuffer::new();
     let mut played = Vec::new();
     for n in 0..200 {
-        buffer.insert(shifted(n, n as i64 * 20_000, 65_436, u32::MAX - 96_000));
+        buffer.insert(shifted(n, n as i64 * 20_000, 65_436, u32::MAX - 96_000), REACH);
         if let Playout::Decode(payload) = buffer.pull(us(n as i64 * 20_000 + 12_000), false) {
             played.push(number(&payload));
         }
@@ -166,10 +190,10 @@ fn a_new_stream_takes_over_at_its_second_packet_and_one_stray_packet_does_not() 
     for n in 0..300u64 {
         let at = n as i64 * 20_000;
         if n == 50 {
-            buffer.insert(shifted(9999, at, 7, 0x9000_0000));
+            buffer.insert(shifted(9999, at, 7, 0x9000_0000), REACH);
         }
         let offset = if n < 100 { 0 } else { 0x7000_0000 };
-        buffer.insert(shifted(n, at, offset as u16, offset));
+        buffer.insert(shifted(n, at, offset as u16, offset), REACH);
         if let Playout::Decode(payload) = buffer.pull(us(at + 12_000), false) {
             played.push(number(&payload));
         }
@@ -186,7 +210,7 @@ fn a_sender_whose_clock_went_back_a_little_is_heard_again_after_a_second() {
     for n in 0..300u64 {
         let at = n as i64 * 20_000;
         let offset = if n < 100 { 96_000 } else { 0 };
-        buffer.insert(shifted(n, at, 0, offset));
+        buffer.insert(shifted(n, at, 0, offset), REACH);
         if let Playout::Decode(payload) = buffer.pull(us(at + 12_000), false) {
             last = number(&payload);
         }
@@ -238,7 +262,7 @@ fn a_stream_that_stops_fades_into_silence_and_comes_back() {
     let mut buffer = JitterBuffer::new();
     let mut last = Playout::Silence;
     for n in 0..20u64 {
-        buffer.insert(packet(n, n as i64 * 20_000));
+        buffer.insert(packet(n, n as i64 * 20_000), REACH);
         last = buffer.pull(us(n as i64 * 20_000 + 12_000), false);
     }
     assert!(matches!(last, Playout::Decode(_)));
@@ -249,7 +273,7 @@ fn a_stream_that_stops_fades_into_silence_and_comes_back() {
     assert!(buffer.stats().concealed <= Duration::from_secs(1));
     let lost = buffer.stats().lost;
     for n in 500..510u64 {
-        buffer.insert(packet(n, n as i64 * 20_000));
+        buffer.insert(packet(n, n as i64 * 20_000), REACH);
         last = buffer.pull(us(n as i64 * 20_000 + 12_000), false);
     }
     assert!(matches!(last, Playout::Decode(_)), "{last:?}");
@@ -266,17 +290,13 @@ fn packets_of_other_lengths_are_played_whole() {
                 let mut p = packet(0, now);
                 (p.sequence, p.timestamp) = (sent as u16, sent * samples);
                 p.payload = vec![toc, 1, 2].into();
-                buffer.insert(p);
+                buffer.insert(p, 0);
                 sent += 1;
             }
             while pending < 960 {
                 pending += match buffer.pull(us(now + 12_000), false) {
-                    Playout::Decode(_) => {
+                    Playout::Decode(_) | Playout::Stretch(..) => {
                         played += 1;
-                        i64::from(samples)
-                    }
-                    Playout::Merge(..) => {
-                        played += 2;
                         i64::from(samples)
                     }
                     Playout::Recover { samples, .. } | Playout::Conceal { samples } => samples as i64,
@@ -307,12 +327,51 @@ proptest::proptest! {
                 marker: false,
                 payload: vec![toc, 3].into(),
                 arrived: Duration::from_micros(arrived),
-            });
+            }, usize::from(toc) * 200);
             let pulled = buffer.pull(Duration::from_micros(arrived + 7), toc & 1 == 0);
             if let Playout::Conceal { samples } | Playout::Recover { samples, .. } = pulled {
                 proptest::prop_assert!((1..=960).contains(&samples));
             }
             proptest::prop_assert!(buffer.slots.len() <= MAX_PACKETS + 1);
+        }
+    }
+}
+
+#[test]
+fn a_burst_is_restored_once_there_is_room_and_the_room_is_given_back() {
+    let lost = |n: u64| n % 100 >= 94 && (300..2_000).contains(&n);
+    let run = run_reaching(6_000, (3_000, 20_000), false, 48_000, |n| {
+        if lost(n) { -1 } else { 5_000 + n as i64 * 20_000 }
+    });
+    let all = (0..6_000).filter(|n| lost(*n)).count() as u128;
+    let restored = run.stats.recovered.as_millis() / 20;
+    assert!(restored * 10 >= all * 9, "{restored} of {all}: {:?}", run.stats);
+    assert!(run.most_ms < 200.0, "{} ms", run.most_ms);
+    assert!(run.stats.delay < Duration::from_millis(50), "{:?}", run.stats);
+}
+
+#[test]
+fn without_redundancy_that_reaches_back_no_room_is_made() {
+    let run = run_reaching(2_000, (3_000, 20_000), false, REACH, |n| {
+        if n % 100 >= 94 { -1 } else { 5_000 + n as i64 * 20_000 }
+    });
+    assert!(run.mean_delay_ms < 60.0, "{} ms", run.mean_delay_ms);
+}
+
+#[test]
+fn two_clocks_that_drift_apart_cost_neither_invention_nor_delay() {
+    // Ten minutes: the sender's crystal, the speaker's, or both against each other.
+    for (sender, speaker) in [(200, 0), (-200, 0), (0, 200), (0, -200), (200, -200), (-200, 200)] {
+        for quiet in [false, true] {
+            // 20 ms at 200 ppm are 4 microseconds.
+            let period = 20_000 - 20_000 * i64::from(speaker) / 1_000_000;
+            let run = run_reaching(30_000, (3_000, period), quiet, REACH, |n| {
+                5_000 + (n as f64 * 20_000.0 * (1.0 - f64::from(sender) / 1e6)) as i64
+            });
+            let about = format!("{sender} {speaker} quiet {quiet}: {:?} {}", run.stats, run.most_ms);
+            assert_eq!(run.stats.concealed, Duration::ZERO, "{about}");
+            assert_eq!((run.stats.late, run.stats.lost), (0, 0), "{about}");
+            assert!(run.most_ms < 75.0 && run.mean_delay_ms < 60.0, "{about}");
         }
     }
 }

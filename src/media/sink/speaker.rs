@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! 960 samples -> [writer's thread] resample -> ring (100 ms) -> device callback: to every channel
+//! played()    <- [writer's thread] resample <- ring (200 ms) <-'  what the device really took, gaps included
 //! ```
 //! The callback takes no lock, waits for nothing, allocates nothing and logs nothing; what is not in the
 //! ring is played as silence and counted.
@@ -22,6 +23,8 @@ use std::time::Duration;
 
 /// The ring holds so much, in parts of a second.
 const RING_PER_SECOND: u32 = 10;
+/// The ring of what the device took.
+const TAKEN_PER_SECOND: u32 = 5;
 /// Each time the device finds too little, so much more is kept for it (2.5 ms), up to 20 ms.
 const STEP_PER_SECOND: u32 = 400;
 const MOST_STEPS: u64 = 8;
@@ -42,6 +45,7 @@ pub struct Speaker {
     feed: Option<Feed>,
     name: String,
     resampled: Vec<f32>,
+    drained: Vec<f32>,
     underruns: Arc<AtomicU64>,
     /// Underruns before this device was opened.
     underruns_before: u64,
@@ -52,6 +56,9 @@ struct Feed {
     ring: Producer<f32>,
     rate: u32,
     resampler: Resampler,
+    /// What the device has taken, and from its rate to ours.
+    taken: Consumer<f32>,
+    back: Resampler,
     /// The most frames a callback has asked for.
     period: Arc<AtomicU32>,
     callbacks: Arc<AtomicU64>,
@@ -113,6 +120,7 @@ impl Speaker {
             feed: None,
             name: String::new(),
             resampled,
+            drained: Vec::new(),
             underruns,
             underruns_before: 0,
         })
@@ -162,15 +170,30 @@ impl Speaker {
     }
 }
 
+impl Speaker {
+    /// Appends what the device has played since the last call, mono at 48 kHz: silence too where it found
+    /// nothing. Once nobody has asked for 200 ms, what is newer is lost.
+    pub fn played(&mut self, out: &mut Vec<f32>) {
+        let Some(feed) = self.feed.as_mut() else { return };
+        self.drained.resize(feed.taken.slots(), 0.0);
+        let read = feed.taken.pop_entire_slice(&mut self.drained);
+        if read.is_err() || feed.back.process(&self.drained, out).is_err() {
+            log::debug!("what is played cannot be told");
+        }
+    }
+}
+
 fn open(found: &Found, pulse: Pulse, underruns: Arc<AtomicU64>) -> Result<(cpal::Stream, Feed), cpal::Error> {
     let unsupported = |reason: String| cpal::Error::with_message(cpal::ErrorKind::UnsupportedConfig, reason);
     let format = format::best(found.device.supported_output_configs()?)
         .ok_or_else(|| unsupported("it offers no format that can be used".into()))?;
     let resampler =
         Resampler::new(SAMPLE_RATE, format.rate).map_err(|error| unsupported(error.to_string()))?;
+    let back = Resampler::new(format.rate, SAMPLE_RATE).map_err(|error| unsupported(error.to_string()))?;
     let (ring, from) = RingBuffer::new((format.rate / RING_PER_SECOND) as usize);
+    let (played, taken) = RingBuffer::new((format.rate / TAKEN_PER_SECOND) as usize);
     let (period, callbacks) = (Arc::new(AtomicU32::new(0)), Arc::clone(&pulse.callbacks));
-    let out = Out { ring: from, period: Arc::clone(&period), underruns, playing: false };
+    let out = Out { ring: from, played, period: Arc::clone(&period), underruns, playing: false };
     let stream = match format.sample {
         SampleFormat::F32 => build::<f32>(found, &format, out, pulse),
         SampleFormat::I16 => build::<i16>(found, &format, out, pulse),
@@ -181,12 +204,13 @@ fn open(found: &Found, pulse: Pulse, underruns: Arc<AtomicU64>) -> Result<(cpal:
     }?;
     stream.play()?;
     let called = (0, Duration::ZERO);
-    Ok((stream, Feed { ring, rate: format.rate, resampler, period, callbacks, called }))
+    Ok((stream, Feed { ring, rate: format.rate, resampler, taken, back, period, callbacks, called }))
 }
 
 /// The callback's state.
 struct Out {
     ring: Consumer<f32>,
+    played: Producer<f32>,
     period: Arc<AtomicU32>,
     underruns: Arc<AtomicU64>,
     /// The first sample has come: what is missing from now on is an underrun.
@@ -202,7 +226,10 @@ impl Out {
             let sample = self.ring.pop();
             self.playing |= sample.is_ok();
             short |= sample.is_err();
-            frame.fill(S::from_sample_(sample.unwrap_or(0.0)));
+            let sample = sample.unwrap_or(0.0);
+            // A full ring: nobody asks what is played.
+            let _unread = self.played.push(sample);
+            frame.fill(S::from_sample_(sample));
         }
         if short && self.playing {
             self.underruns.fetch_add(1, Ordering::Relaxed);
@@ -236,9 +263,15 @@ mod tests {
     #[test]
     fn the_callback_plays_on_every_channel_and_silence_where_nothing_is() {
         let (mut ring, from) = RingBuffer::new(8);
+        let (played, mut taken) = RingBuffer::new(8);
         let underruns = Arc::new(AtomicU64::new(0));
-        let mut out =
-            Out { ring: from, period: Arc::default(), underruns: Arc::clone(&underruns), playing: false };
+        let mut out = Out {
+            ring: from,
+            played,
+            period: Arc::default(),
+            underruns: Arc::clone(&underruns),
+            playing: false,
+        };
         let mut data = [9i16; 4];
         out.fill(&mut data, 2);
         assert_eq!((data, underruns.load(Ordering::Relaxed)), ([0; 4], 0));
@@ -249,6 +282,9 @@ mod tests {
         out.fill(&mut data, 2);
         assert_eq!(data, [16_384, 16_384, -16_384, -16_384, 0, 0]);
         assert_eq!((underruns.load(Ordering::Relaxed), out.period.load(Ordering::Relaxed)), (1, 3));
+        let mut told = [9.0; 5];
+        taken.pop_entire_slice(&mut told).unwrap();
+        assert_eq!(told.map(|sample| (sample * 2.0) as i32), [0, 0, 1, -1, 0]);
         // Unsigned silence is the middle.
         let mut data = [0u8; 2];
         out.fill(&mut data, 1);

@@ -1,15 +1,19 @@
-//! The capture thread: every 20 ms one frame from the source, muted or not, measured, encoded, handed on.
+//! The capture thread: every 20 ms one frame from the source (of a microphone: without echo and noise), muted
+//! or not, measured, encoded, handed on.
 
 use super::events::{SoundEvent, Teller};
 use super::pace::{Drive, Pacer, Step};
 use super::shared::Shared;
 use crate::media::audio::{Encoder, OpusError};
+use crate::media::echo::EchoCanceller;
 use crate::media::frame::{Codec, EncodedFrame, FRAME_DURATION, FRAME_SAMPLES};
+use crate::media::jitter::Stretch;
 use crate::media::level::{Loudness, Meter, SilenceChange};
 use crate::media::source::microphone::Microphone;
 use crate::media::source::tone::Tone;
 use crate::media::source::voice::Voice;
 use crate::media::source::wav::WavSource;
+use crate::media::stretch;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,31 +33,68 @@ pub(super) enum Source {
     /// Paced by the clock.
     Wav(Box<WavSource>),
     /// Paced by the device.
-    Microphone(Box<Microphone>),
+    Microphone(Box<Cleaned>),
+}
+
+/// A microphone, and what becomes of its sound before it is sent.
+#[derive(Debug)]
+pub(super) struct Cleaned {
+    microphone: Microphone,
+    canceller: EchoCanceller,
+    /// What the speaker plays.
+    played: Option<rtrb::Consumer<f32>>,
+    drained: Vec<f32>,
+    /// Cleaned, and not sent yet.
+    ready: Vec<f32>,
+}
+
+impl Cleaned {
+    pub(super) fn new(microphone: Microphone, played: Option<rtrb::Consumer<f32>>) -> Self {
+        let canceller = EchoCanceller::new();
+        Self { microphone, canceller, played, drained: Vec::new(), ready: Vec::new() }
+    }
+
+    /// Takes what the device has delivered, cleans it, and keeps it with the clock. Says when the device
+    /// falls silent, and when it no longer is.
+    fn collect(&mut self, pacer: &Pacer, shared: &Shared, quiet: bool) -> Option<SilenceChange> {
+        let mut change = None;
+        let mut frame = [0.0; FRAME_SAMPLES];
+        while self.microphone.poll() {
+            change = self.microphone.take(&mut frame).or(change);
+            if let Some(played) = &mut self.played {
+                self.drained.resize(played.slots(), 0.0);
+                if played.pop_entire_slice(&mut self.drained).is_ok() {
+                    self.canceller.played(&self.drained);
+                }
+            }
+            self.canceller.set_headphones(shared.headphones.load(Ordering::Relaxed));
+            self.canceller.clean(&mut frame);
+            shared.cancelling.store(self.canceller.is_cancelling(), Ordering::Relaxed);
+            let start = self.ready.len();
+            self.ready.extend_from_slice(&frame);
+            match pacer.drift(shared.now(), self.ready.len(), quiet) {
+                Some(Stretch::Shorten) => stretch::shorten(&mut self.ready, start),
+                Some(Stretch::Lengthen) => stretch::lengthen(&mut self.ready, start),
+                None => 0,
+            };
+        }
+        change
+    }
+
+    fn fill(&mut self, frame: &mut [f32; FRAME_SAMPLES]) {
+        let there = self.ready.len().min(FRAME_SAMPLES);
+        frame.fill(0.0);
+        for (to, from) in frame.iter_mut().zip(self.ready.drain(..there)) {
+            *to = from;
+        }
+    }
 }
 
 impl Source {
-    fn drive(&mut self, quiet: bool) -> Drive {
-        match self {
-            Self::Tone(_) | Self::Voice(_) | Self::Wav(_) => Drive::Clock,
-            Self::Microphone(microphone) => Drive::Device { ready: microphone.poll(), quiet },
-        }
-    }
-
-    fn fill(&mut self, frame: &mut [f32; FRAME_SAMPLES]) -> Option<SilenceChange> {
-        match self {
-            Self::Tone(tone) => tone.fill(frame),
-            Self::Voice(voice) => voice.fill(frame),
-            Self::Wav(wav) => wav.fill(frame),
-            Self::Microphone(microphone) => return microphone.take(frame),
-        }
-        None
-    }
-
     fn name(&self) -> &str {
         match self {
             Self::Tone(_) | Self::Voice(_) | Self::Wav(_) => "",
-            Self::Microphone(microphone) => microphone.name(),
+            Self::Microphone(cleaned) => cleaned.microphone.name(),
         }
     }
 
@@ -61,7 +102,7 @@ impl Source {
     fn is_there(&self) -> bool {
         match self {
             Self::Tone(_) | Self::Voice(_) | Self::Wav(_) => true,
-            Self::Microphone(microphone) => microphone.is_open(),
+            Self::Microphone(cleaned) => cleaned.microphone.is_open(),
         }
     }
 }
@@ -108,7 +149,7 @@ impl Capture {
         let mut pacer = Pacer::new(self.shared.now());
         let mut frame = [0.0; FRAME_SAMPLES];
         while !self.shared.stopped() {
-            let drive = self.source.drive(self.quiet);
+            let drive = self.drive(&pacer);
             match pacer.step(self.shared.now(), drive) {
                 Step::Wait(wait) => std::thread::sleep(wait.min(NAP)),
                 Step::Drop => self.fill(&mut frame),
@@ -124,13 +165,27 @@ impl Capture {
         }
     }
 
-    fn fill(&mut self, frame: &mut [f32; FRAME_SAMPLES]) {
-        match self.source.fill(frame) {
+    /// What drives the frames now; of a microphone, all that it has delivered is taken.
+    fn drive(&mut self, pacer: &Pacer) -> Drive {
+        let Source::Microphone(cleaned) = &mut self.source else { return Drive::Clock };
+        let change = cleaned.collect(pacer, &self.shared, self.quiet);
+        let ready = cleaned.ready.len() >= FRAME_SAMPLES;
+        match change {
             Some(SilenceChange::Began) => {
                 self.events.tell(SoundEvent::Silence { name: self.source.name().to_owned() });
             }
             Some(SilenceChange::Ended) => self.events.tell(SoundEvent::SilenceEnded),
             None => {}
+        }
+        Drive::Device { ready }
+    }
+
+    fn fill(&mut self, frame: &mut [f32; FRAME_SAMPLES]) {
+        match &mut self.source {
+            Source::Tone(tone) => tone.fill(frame),
+            Source::Voice(voice) => voice.fill(frame),
+            Source::Wav(wav) => wav.fill(frame),
+            Source::Microphone(cleaned) => cleaned.fill(frame),
         }
     }
 

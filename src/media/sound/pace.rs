@@ -1,18 +1,24 @@
 //! When the next 20 ms of own sound are due. Pure: it is told the time and whether a frame is there.
 //!
 //! Files and tones are paced by the clock. A microphone paces itself, by a crystal of its own; the frames'
-//! timestamps follow the clock all the same, so picture and sound stay together: when it runs fast a frame
-//! is dropped now and then (in a pause if there is one), and where it delivers nothing silence is sent.
+//! timestamps follow the clock all the same, so picture and sound stay together: what it delivers is
+//! shortened or lengthened by a period of the voice now and then (in a pause if there is one). Where it
+//! delivers nothing silence is sent, and what it delivers all at once afterwards is dropped.
 
+use crate::media::frame::FRAME_SAMPLES;
+use crate::media::jitter::Stretch;
 use std::time::Duration;
 
 /// What one frame lasts, microseconds.
 const FRAME: i64 = 20_000;
 /// A device may be behind the clock by so much (its buffer, its crystal) before silence goes out instead.
 const PATIENCE: i64 = 60_000;
-/// And ahead by so much before a frame is dropped: in a pause, and in any case.
-const AHEAD_QUIET: i64 = -30_000;
-const AHEAD: i64 = -60_000;
+/// And ahead by so much before a frame is dropped.
+const AHEAD: i64 = -80_000;
+/// It is shortened when it is ahead, and lengthened when it is behind, by more than this: in a pause, and in
+/// any case.
+const SHORTEN: (i64, i64) = (-25_000, -40_000);
+const LENGTHEN: (i64, i64) = (30_000, 45_000);
 /// After a stall longer than this (a suspended process) the time is skipped, not made up for.
 const STALL: i64 = 500_000;
 /// How often a device is looked at while it is late.
@@ -23,12 +29,10 @@ const LOOK: Duration = Duration::from_millis(4);
 pub(super) enum Drive {
     /// The clock: a frame is there whenever it is due.
     Clock,
-    /// A device: `ready` when it has delivered a whole frame; `quiet` when nobody spoke lately.
+    /// A device: `ready` when it has delivered a whole frame.
     Device {
         /// A whole frame is there.
         ready: bool,
-        /// Nobody spoke in the last one.
-        quiet: bool,
     },
 }
 
@@ -68,8 +72,8 @@ impl Pacer {
         match drive {
             Drive::Clock if late >= 0 => Step::Send(self.advance()),
             Drive::Clock => Step::Wait(Duration::from_micros(late.unsigned_abs())),
-            Drive::Device { ready: true, quiet } => {
-                if late < if quiet { AHEAD_QUIET } else { AHEAD } {
+            Drive::Device { ready: true } => {
+                if late < AHEAD {
                     Step::Drop
                 } else {
                     Step::Send(self.advance())
@@ -77,6 +81,21 @@ impl Pacer {
             }
             Drive::Device { .. } if late > PATIENCE => Step::SendSilence(self.advance()),
             Drive::Device { .. } => Step::Wait(LOOK),
+        }
+    }
+
+    /// Which way to stretch what a device has just delivered, at `now`, `waiting` samples with it; `quiet`
+    /// when nobody is speaking.
+    pub(super) fn drift(&self, now: Duration, waiting: usize, quiet: bool) -> Option<Stretch> {
+        let surplus = (waiting as i64 - FRAME_SAMPLES as i64) * 125 / 6;
+        let late = micros(now) - self.due - surplus;
+        let edge = |(in_a_pause, ever): (i64, i64)| if quiet { in_a_pause } else { ever };
+        if late < edge(SHORTEN) {
+            Some(Stretch::Shorten)
+        } else if late > edge(LENGTHEN) {
+            Some(Stretch::Lengthen)
+        } else {
+            None
         }
     }
 
@@ -116,33 +135,41 @@ mod tests {
         assert!(sent.iter().enumerate().all(|(n, at)| *at == ms(100 + 20 * n as u64)));
     }
 
-    /// Runs a device whose frames last `frame_us` for ten minutes; gives (sent, silence, dropped).
-    fn device(frame_us: u64, quiet: bool) -> (u64, u64, u64) {
-        let (mut pacer, mut delivered, mut counts) = (Pacer::new(ms(0)), 0, (0, 0, 0));
+    /// Runs a device whose frames last `frame_us` for ten minutes; gives (sent, silence, dropped, stretched).
+    fn device(frame_us: u64, quiet: bool) -> (u64, u64, u64, u64) {
+        let (mut pacer, mut delivered, mut waiting) = (Pacer::new(ms(0)), 0, 0);
+        let (mut sent, mut silence, mut dropped, mut stretched) = (0, 0, 0, 0);
         let mut now = 0;
         while now < 600_000_000 {
-            let ready = (delivered + 1) * frame_us + 7_000 <= now;
-            match pacer.step(Duration::from_micros(now), Drive::Device { ready, quiet }) {
-                Step::Send(_) => (delivered, counts.0) = (delivered + 1, counts.0 + 1),
-                Step::Drop => (delivered, counts.2) = (delivered + 1, counts.2 + 1),
-                Step::SendSilence(_) => counts.1 += 1,
+            while (delivered + 1) * frame_us + 7_000 <= now {
+                delivered += 1;
+                waiting += FRAME_SAMPLES;
+                match pacer.drift(Duration::from_micros(now), waiting, quiet) {
+                    Some(Stretch::Shorten) => (waiting, stretched) = (waiting - 240, stretched + 1),
+                    Some(Stretch::Lengthen) => (waiting, stretched) = (waiting + 240, stretched + 1),
+                    None => {}
+                }
+            }
+            match pacer.step(Duration::from_micros(now), Drive::Device { ready: waiting >= FRAME_SAMPLES }) {
+                Step::Send(_) => (waiting, sent) = (waiting - FRAME_SAMPLES, sent + 1),
+                Step::Drop => (waiting, dropped) = (waiting - FRAME_SAMPLES, dropped + 1),
+                Step::SendSilence(_) => silence += 1,
                 Step::Wait(wait) => now += wait.as_micros() as u64,
             }
         }
-        counts
+        (sent, silence, dropped, stretched)
     }
 
     #[test]
-    fn a_device_whose_crystal_is_off_stays_with_the_clock() {
-        assert_eq!(device(20_000, false), (29_999, 0, 0));
-        // 300 ppm: 180 ms in ten minutes.
-        let (sent, silence, dropped) = device(19_994, true);
-        assert!(sent.abs_diff(30_000) <= 4 && silence == 0 && (6..=9).contains(&dropped), "{sent} {dropped}");
-        let (sent, silence, dropped) = device(20_006, false);
-        assert!(
-            (sent + silence).abs_diff(30_000) <= 4 && dropped == 0 && (5..=9).contains(&silence),
-            "{silence}"
-        );
+    fn a_device_whose_crystal_is_off_stays_with_the_clock_and_loses_nothing() {
+        assert_eq!(device(20_000, false), (29_999, 0, 0, 0));
+        // 300 ppm: 180 ms in ten minutes, in steps of 5 ms.
+        for (frame_us, quiet) in [(19_994, true), (19_994, false), (20_006, true), (20_006, false)] {
+            let (sent, silence, dropped, stretched) = device(frame_us, quiet);
+            assert!(sent.abs_diff(30_000) <= 4, "{frame_us} {quiet}: {sent} sent");
+            assert_eq!((silence, dropped), (0, 0), "{frame_us} {quiet}");
+            assert!((25..=36).contains(&stretched), "{frame_us} {quiet}: {stretched} stretched");
+        }
     }
 
     #[test]
@@ -150,7 +177,7 @@ mod tests {
         let mut pacer = Pacer::new(ms(0));
         let mut silent = 0;
         for now in (0..10_000).step_by(4) {
-            if let Step::SendSilence(at) = pacer.step(ms(now), Drive::Device { ready: false, quiet: true }) {
+            if let Step::SendSilence(at) = pacer.step(ms(now), Drive::Device { ready: false }) {
                 assert_eq!(at, ms(silent * 20));
                 silent += 1;
             }

@@ -1,15 +1,18 @@
 //! Packets in, frames to hear out: jitter buffer and decoder together, on whatever clock they are given.
 //! Knows no thread, no speaker and no wall clock.
+//!
+//! Public for whoever measures on a virtual clock; the call uses it in `playout.rs`.
 
-use crate::media::audio::{Decoder, OpusError};
-use crate::media::frame::{FRAME_SAMPLES, MediaPacket};
-use crate::media::jitter::{JitterBuffer, JitterStats, Playout};
+use crate::media::audio::{Decoder, OpusError, Recovery};
+use crate::media::frame::{FRAME_SAMPLES, MediaPacket, SAMPLE_RATE};
+use crate::media::jitter::{JitterBuffer, JitterStats, Playout, Stretch};
 use crate::media::level::Loudness;
+use crate::media::stretch;
 use std::time::Duration;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Player {
+pub struct Player {
     jitter: JitterBuffer,
     decoder: Decoder,
     /// Decoded and not played yet.
@@ -20,8 +23,10 @@ pub(super) struct Player {
     heard: bool,
     /// Packets that were not Opus after all.
     undecodable: u64,
-    /// For merging two packets.
-    other: Vec<f32>,
+    /// Sound that the jitter buffer took for restored, and was not; and what stretching took out and put in.
+    unrestored: Duration,
+    shortened: Duration,
+    lengthened: Duration,
 }
 
 impl Player {
@@ -29,7 +34,7 @@ impl Player {
     ///
     /// # Errors
     /// When libopus has no memory.
-    pub(super) fn new() -> Result<Self, OpusError> {
+    pub fn new() -> Result<Self, OpusError> {
         Ok(Self {
             jitter: JitterBuffer::new(),
             decoder: Decoder::new()?,
@@ -37,17 +42,20 @@ impl Player {
             quiet: true,
             heard: false,
             undecodable: 0,
-            other: Vec::new(),
+            unrestored: Duration::ZERO,
+            shortened: Duration::ZERO,
+            lengthened: Duration::ZERO,
         })
     }
 
     /// A packet came.
-    pub(super) fn insert(&mut self, packet: MediaPacket) {
-        self.jitter.insert(packet);
+    pub fn insert(&mut self, packet: MediaPacket) {
+        let reach = self.decoder.reach(&packet.payload);
+        self.jitter.insert(packet, reach);
     }
 
     /// The next 20 ms, on the clock of the packets' arrival; silence where nothing came.
-    pub(super) fn next_frame(&mut self, now: Duration, frame: &mut [f32; FRAME_SAMPLES]) {
+    pub fn next_frame(&mut self, now: Duration, frame: &mut [f32; FRAME_SAMPLES]) {
         while self.pending.len() < FRAME_SAMPLES {
             let next = self.jitter.pull(now, self.quiet);
             self.play(next);
@@ -60,14 +68,22 @@ impl Player {
     }
 
     /// Whether anything of the friend's has been decoded.
-    pub(super) fn heard(&self) -> bool {
+    pub fn heard(&self) -> bool {
         self.heard
     }
 
     /// The jitter buffer's counters; packets that could not be decoded count as refused.
-    pub(super) fn stats(&self) -> JitterStats {
+    pub fn stats(&self) -> JitterStats {
         let stats = self.jitter.stats();
-        JitterStats { refused: stats.refused + self.undecodable, ..stats }
+        JitterStats {
+            refused: stats.refused + self.undecodable,
+            recovered: stats.recovered.saturating_sub(self.unrestored),
+            concealed: stats.concealed + self.unrestored,
+            shortened: stats.shortened + self.shortened,
+            lengthened: stats.lengthened + self.lengthened,
+            delay: stats.delay + length(self.pending.len()),
+            ..stats
+        }
     }
 
     /// Appends to `pending` what an answer of the jitter buffer sounds like: never nothing.
@@ -83,8 +99,12 @@ impl Player {
                 self.heard |= decoded.is_ok();
                 decoded
             }
-            Playout::Merge(first, second) => self.merge(&first, &second),
-            Playout::Recover { next, samples } => self.decoder.recover(&next, samples, &mut self.pending),
+            Playout::Stretch(packet, stretch) => {
+                let decoded = self.decoder.decode(&packet, &mut self.pending);
+                self.stretch(before, stretch);
+                decoded
+            }
+            Playout::Recover { from, ahead, samples } => self.recover(&from, ahead, samples),
             Playout::Conceal { samples } => self.conceal(samples),
         };
         if decoded.is_err() {
@@ -106,20 +126,29 @@ impl Player {
         Ok(())
     }
 
-    /// Both packets, cross-faded into the time of the first.
-    fn merge(&mut self, first: &[u8], second: &[u8]) -> Result<(), OpusError> {
-        let start = self.pending.len();
-        self.decoder.decode(first, &mut self.pending)?;
-        self.other.clear();
-        self.decoder.decode(second, &mut self.other)?;
-        let merged = self.pending.get_mut(start..).unwrap_or_default();
-        let length = merged.len().max(1) as f32;
-        for (n, (a, b)) in merged.iter_mut().zip(&self.other).enumerate() {
-            let weight = n as f32 / length;
-            *a = *a * (1.0 - weight) + *b * weight;
+    /// Restores a lost stretch; what the buffer took for restored and is invented is counted as such.
+    fn recover(&mut self, from: &[u8], ahead: usize, samples: usize) -> Result<(), OpusError> {
+        let known = samples / 120 * 120;
+        let recovery = self.decoder.recover(from, ahead, known, &mut self.pending)?;
+        self.pending.extend(std::iter::repeat_n(0.0, samples - known));
+        if recovery == Recovery::Nothing {
+            self.unrestored += length(samples);
         }
         Ok(())
     }
+
+    /// Stretches what has been appended from `start` on, if that is not heard.
+    fn stretch(&mut self, start: usize, stretch: Stretch) {
+        match stretch {
+            Stretch::Shorten => self.shortened += length(stretch::shorten(&mut self.pending, start)),
+            Stretch::Lengthen => self.lengthened += length(stretch::lengthen(&mut self.pending, start)),
+        }
+    }
+}
+
+/// How long so many samples last.
+fn length(samples: usize) -> Duration {
+    Duration::from_nanos(samples as u64 * 1_000_000_000 / u64::from(SAMPLE_RATE))
 }
 
 #[cfg(test)]
@@ -184,7 +213,77 @@ mod tests {
         for (n, frame) in heard.chunks(FRAME_SAMPLES).enumerate().skip(10) {
             assert!(Loudness::of(frame).rms_dbfs > -35.0, "frame {n}: {:?}", Loudness::of(frame));
         }
-        assert!(stats.recovered >= Duration::from_millis(400), "{stats:?}");
+        assert!(stats.recovered + stats.concealed >= Duration::from_millis(500), "{stats:?}");
+    }
+
+    #[test]
+    fn the_counters_say_what_the_sink_got() {
+        use crate::media::source::voice::Voice;
+        let (mut voice, mut encoder, mut player) =
+            (Voice::new(0.3), Encoder::new().unwrap(), Player::new().unwrap());
+        let (mut sent, mut heard, mut waiting, mut delays) = (vec![], vec![], vec![], vec![]);
+        for n in 0..1_500u32 {
+            let mut frame = [0.0; FRAME_SAMPLES];
+            voice.fill(&mut frame);
+            sent.extend(frame);
+            // Bursts of three, every second; and a jitter of 30 ms for a while.
+            let late = if (400..600).contains(&n) { u64::from(n * 7 % 4) * 10_000 } else { 0 };
+            let packet = MediaPacket {
+                codec: Codec::Opus,
+                sequence: n as u16,
+                timestamp: n * 960,
+                marker: false,
+                payload: encoder.encode(&frame).unwrap().to_vec().into(),
+                arrived: Duration::from_micros(u64::from(n) * 20_000 + late),
+            };
+            if n % 50 < 47 {
+                waiting.push(packet);
+            }
+            let now = Duration::from_micros(u64::from(n) * 20_000 + 9_000);
+            waiting.retain(|packet| {
+                let comes = packet.arrived <= now;
+                if comes {
+                    player.insert(packet.clone());
+                }
+                !comes
+            });
+            player.next_frame(now, &mut frame);
+            heard.extend(frame);
+            delays.push(player.stats().delay);
+        }
+        // Every sample of the sink was decoded, restored, invented, or stretched.
+        let stats = player.stats();
+        let counted = Duration::from_millis(20)
+            * (stats.packets - stats.late - waiting_packets(&player)) as u32
+            + stats.recovered
+            + stats.concealed
+            + stats.lengthened;
+        let counted = counted.saturating_sub(stats.shortened);
+        let got = length(heard.len() + player.pending.len());
+        // The buffer filled for two frames first, in silence.
+        let silence = got.saturating_sub(counted);
+        assert!(
+            silence <= Duration::from_millis(60) && counted <= got,
+            "{got:?}, counted {counted:?}, {stats:?}"
+        );
+        // And the delay it tells is the one that is heard: the frame's own time, the codec's and the buffer's.
+        let window = 1_400 * FRAME_SAMPLES..1_440 * FRAME_SAMPLES;
+        let likeness = |lag: usize| -> f32 {
+            let later = &heard[window.start + lag..window.end + lag];
+            sent[window.clone()].iter().zip(later).map(|(a, b)| a * b).sum()
+        };
+        let lag = (0..9_600).step_by(4).max_by(|a, b| likeness(*a).total_cmp(&likeness(*b))).unwrap();
+        let told = delays[1_400..1_440].iter().sum::<Duration>() / 40 + length(312);
+        // A packet is sent at the frame's beginning here, and wanted 9 ms into it.
+        let heard_delay = length(lag);
+        assert!(
+            heard_delay.abs_diff(told) <= Duration::from_millis(21),
+            "told {told:?}, heard {heard_delay:?}"
+        );
+    }
+
+    fn waiting_packets(player: &Player) -> u64 {
+        player.jitter.waiting() as u64
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub(super) struct Playing {
     due: Duration,
     meter: Meter,
     told_first: bool,
+    /// For passing on what is played.
+    played: Vec<f32>,
 }
 
 impl Playing {
@@ -60,13 +62,25 @@ impl Playing {
     ) -> Result<Self, OpusError> {
         let (reference, due) = (shared.take_reference_end(), shared.now());
         let (player, meter) = (Player::new()?, Meter::default());
-        Ok(Self { sink, player, shared, packets, events, reference, due, meter, told_first: false })
+        Ok(Self {
+            sink,
+            player,
+            shared,
+            packets,
+            events,
+            reference,
+            due,
+            meter,
+            told_first: false,
+            played: Vec::new(),
+        })
     }
 
     /// Runs until the sound ends.
     pub(super) fn run(mut self) {
         let mut frame = [0.0; FRAME_SAMPLES];
         while !self.shared.stopped() {
+            self.pass_on_played();
             let now = match self.demand(self.shared.now()) {
                 Demand::Nothing(wait) => {
                     std::thread::sleep(wait);
@@ -118,12 +132,23 @@ impl Playing {
             self.told_first = true;
             self.events.tell(SoundEvent::FirstRemoteFrame { at: now });
         }
+        if !matches!(self.sink, Sink::Speaker(_)) {
+            self.played.extend_from_slice(frame);
+        }
+    }
+
+    /// What was played, to the echo canceller: of a speaker, what the device has really taken.
+    fn pass_on_played(&mut self) {
+        if let Sink::Speaker(speaker) = &mut self.sink {
+            speaker.played(&mut self.played);
+        }
         if let Some(reference) = &mut self.reference
             && self.shared.reference_taken.load(Ordering::Relaxed)
         {
             // A full ring: nobody reads, and the canceller will find its delay anew.
-            let _unread = reference.push_partial_slice(frame);
+            let _unread = reference.push_partial_slice(&self.played);
         }
+        self.played.clear();
     }
 
     fn play(&mut self, frame: &[f32; FRAME_SAMPLES]) {

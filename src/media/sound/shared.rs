@@ -43,6 +43,9 @@ pub(super) struct Shared {
     started: Instant,
     pub(super) stop: AtomicBool,
     pub(super) muted: AtomicBool,
+    pub(super) headphones: AtomicBool,
+    /// Echo is being cancelled.
+    pub(super) cancelling: AtomicBool,
     pub(super) bitrate: AtomicU32,
     pub(super) expected_loss: AtomicF32,
     /// dBFS; not a number while muted or without a source.
@@ -61,12 +64,14 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(bitrate: u32, started: Instant) -> Self {
+    pub(super) fn new(bitrate: u32, headphones: bool, started: Instant) -> Self {
         let (end, waiting) = rtrb::RingBuffer::new(SAMPLE_RATE as usize);
         Self {
             started,
             stop: AtomicBool::new(false),
             muted: AtomicBool::new(false),
+            headphones: AtomicBool::new(headphones),
+            cancelling: AtomicBool::new(false),
             bitrate: AtomicU32::new(bitrate),
             expected_loss: AtomicF32::new(DEFAULT_LOSS),
             input_level: AtomicF32::new(f32::NAN),
@@ -109,6 +114,7 @@ impl Shared {
             packets_dropped: self.packets_dropped.load(Ordering::Relaxed),
             underruns: self.underruns.load(Ordering::Relaxed),
             overruns: self.overruns.load(Ordering::Relaxed),
+            cancelling_echo: self.cancelling.load(Ordering::Relaxed),
         }
     }
 

@@ -84,6 +84,7 @@ impl Bench {
             ask_code: false,
             auto_accept: true,
             clipboard: false,
+            headphones: false,
             render: Render::Auto,
             color: Color::Auto,
             titles: None,

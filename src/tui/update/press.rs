@@ -4,13 +4,21 @@ use super::{Effect, hand_in, leave};
 use crate::call::event::Command;
 use crate::tui::input::TextInput;
 use crate::tui::keys::{self, Action};
-use crate::tui::model::{CHAT_LIMIT, CODE_LIMIT, Copied, CopyWhat, Layer, Model, PATH_LIMIT, Role, Screen};
+use crate::tui::model::{
+    CHAT_LIMIT, CODE_LIMIT, Copied, CopyWhat, Layer, Model, PATH_LIMIT, Place, Role, Screen,
+};
 use crossterm::event::{KeyEvent, KeyEventKind};
+use std::time::Duration;
+
+/// A held key is repeated after this at the latest, as keyboards are set.
+const REPEAT: Duration = Duration::from_millis(700);
 
 /// Applies a key press: an action of the table, or a letter of the line being typed.
 pub(super) fn press(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     if key.kind == KeyEventKind::Release {
-        return Vec::new();
+        // Wherever one is by now: a held key is let go of once.
+        let held = keys::action(Place::Call, key) == Some(Action::Talk) && model.talk.is_some();
+        return if held { talk(model, false) } else { Vec::new() };
     }
     if let Some(action) = keys::action(model.place(), key) {
         return act(model, action);
@@ -19,6 +27,18 @@ pub(super) fn press(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         input.edit(key);
     }
     Vec::new()
+}
+
+/// The key that is held to speak goes down, or up. A terminal that tells no release repeats the press while it
+/// is held: presses in quick succession are one.
+fn talk(model: &mut Model, down: bool) -> Vec<Effect> {
+    let last = if down { model.talk.replace(model.now) } else { model.talk.take() };
+    let repeated = down && last.is_some_and(|last| model.now.saturating_sub(last) < REPEAT);
+    if repeated {
+        return Vec::new();
+    }
+    model.local.muted = !model.local.muted;
+    vec![Effect::Command(Command::Mute(model.local.muted))]
 }
 
 /// An empty line for a message.
@@ -45,6 +65,11 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Mute => {
             model.local.muted = !model.local.muted;
             return vec![Effect::Command(Command::Mute(model.local.muted))];
+        }
+        Action::Talk => return talk(model, true),
+        Action::Headphones => {
+            model.headphones = !model.headphones;
+            return vec![Effect::Command(Command::Headphones(model.headphones))];
         }
         Action::Camera => {
             model.local.video_off = !model.local.video_off;

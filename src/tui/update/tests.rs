@@ -4,7 +4,7 @@ use crate::picture::{CellSize, ColorDepth};
 use crate::tui::input::TextInput;
 use crate::tui::model::{CHAT_LINES, Place};
 use crate::tui::theme::Look;
-use crossterm::event::{KeyCode, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEventKind, KeyModifiers};
 use proptest::prelude::*;
 
 const LOOK: Look = Look { colors: ColorDepth::True, utf8: true, cell: CellSize { width: 8, height: 16 } };
@@ -155,12 +155,44 @@ fn a_reply_code_is_taken_pasted_or_typed() {
 }
 
 #[test]
+fn space_is_held_to_speak_where_releases_are_told() {
+    let mut bench = Bench::connected(Role::Offer);
+    bench.key(KeyCode::Char('m'));
+    let mut key = KeyEvent::new(KeyCode::Char(' '), KeyModifiers::NONE);
+    assert_eq!(bench.send(Msg::Key(key)), command(Command::Mute(false)));
+    for held in [KeyEventKind::Repeat, KeyEventKind::Press, KeyEventKind::Repeat] {
+        bench.now += Duration::from_millis(600);
+        key.kind = held;
+        assert_eq!(bench.send(Msg::Key(key)), []);
+    }
+    key.kind = KeyEventKind::Release;
+    assert_eq!(bench.send(Msg::Key(key)), command(Command::Mute(true)));
+    assert_eq!(bench.send(Msg::Key(key)), [], "it is let go of once");
+    key.kind = KeyEventKind::Press;
+    assert_eq!(bench.send(Msg::Key(key)), command(Command::Mute(false)), "at once again");
+}
+
+#[test]
+fn space_is_tapped_to_speak_where_no_release_is_told() {
+    let mut bench = Bench::connected(Role::Offer);
+    bench.key(KeyCode::Char('m'));
+    for muted in [false, true, false] {
+        bench.now += Duration::from_secs(1);
+        assert_eq!(bench.key(KeyCode::Char(' ')), command(Command::Mute(muted)));
+        bench.now += Duration::from_millis(30);
+        assert_eq!(bench.key(KeyCode::Char(' ')), [], "the keyboard's own repetition");
+    }
+}
+
+#[test]
 fn keys_of_the_call_tell_the_call() {
     let mut bench = Bench::connected(Role::Offer);
     assert_eq!(bench.model.screen, Screen::Call);
     assert_eq!(bench.key(KeyCode::Char('m')), command(Command::Mute(true)));
     assert_eq!(bench.key(KeyCode::Char('m')), command(Command::Mute(false)));
     assert_eq!(bench.key(KeyCode::Char('v')), command(Command::Video(false)));
+    assert_eq!(bench.key(KeyCode::Char('h')), command(Command::Headphones(true)));
+    assert_eq!(bench.key(KeyCode::Char('h')), command(Command::Headphones(false)));
     bench.key(KeyCode::Char('t'));
     for letter in "mv q".chars() {
         bench.key(KeyCode::Char(letter));

@@ -89,6 +89,9 @@ pub(super) fn people(model: &Model, columns: usize) -> Line<'static> {
     if model.local.video_off {
         facts.push(("your camera is off".to_owned(), Tone::Warn));
     }
+    if model.headphones {
+        facts.push(("headphones".to_owned(), Tone::Dim));
+    }
     let friend = if model.role == Role::Demo { "a call of two ends on this machine" } else { model.friend() };
     facts.push((text::clip(friend, columns / 2), Tone::Title));
     if model.remote.muted {
