@@ -40,7 +40,7 @@ pub fn meeting(ours: &Ours, offer: &Offer) -> Meeting {
     if theirs.relay == RelayWorks::Unknown && offer.has_relay() {
         theirs.relay = RelayWorks::Udp;
     }
-    let (same_address, same_lan) = nearness(ours, &theirs, &offer.items);
+    let (same_address, same_lan) = nearness(ours, theirs, &offer.items);
     Meeting {
         ours: ours.network,
         theirs,
@@ -53,12 +53,12 @@ pub fn meeting(ours: &Ours, offer: &Offer) -> Meeting {
 /// The two ends, as far as a reply tells.
 pub fn meeting_by_reply(ours: &Ours, reply: &Reply) -> Meeting {
     let theirs = reply.shown.summary();
-    let (same_address, same_lan) = nearness(ours, &theirs, &reply.items);
+    let (same_address, same_lan) = nearness(ours, theirs, &reply.items);
     Meeting { ours: ours.network, theirs, same_address, same_lan, guest: false }
 }
 
 /// Whether both are seen at the same address, and whether both are in the same network.
-fn nearness(ours: &Ours, theirs: &NetworkSummary, items: &[Item]) -> (Option<bool>, bool) {
+fn nearness(ours: &Ours, theirs: NetworkSummary, items: &[Item]) -> (Option<bool>, bool) {
     let hosts: Vec<Ipv4Addr> = addresses(items, AddressKind::Host).collect();
     let seen = addresses(items, AddressKind::Srflx).next();
     let seen = seen.or_else(|| hosts.iter().copied().find(|host| is_public(IpAddr::V4(*host))));
