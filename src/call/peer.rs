@@ -293,6 +293,9 @@ impl Peer {
     pub fn news(&self) -> News {
         let now = self.media.at(self.media.now());
         let mut news = self.media.ledger().news(now);
+        if !news.fates.is_empty() || news.summary.is_some() {
+            self.media.heard();
+        }
         news.round_trip = self.wire.round_trip();
         news
     }

@@ -22,6 +22,10 @@ const VIDEO_PACKETS: usize = 512;
 /// Between two requests for a key frame: the first one's answer takes a round trip.
 const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(200);
 
+/// Until the remote end is heard of, pictures are so many bytes, or wait so long: on a narrow path more would drown
+/// the words by which the two ends agree. RFC 6928 §2 lets TCP begin with as much.
+const FIRST_BYTES: usize = 14_600;
+const FIRST_WAIT: Duration = Duration::from_secs(3);
 /// bit/s that no path here has.
 const UNLIMITED: u32 = 1_000_000_000;
 
@@ -86,6 +90,9 @@ struct Course {
     sending: Sending,
     pace: Pace,
     repairs: Repairs,
+    /// Bytes of pictures since when, as long as nothing was heard of what was sent.
+    unheard: Option<(usize, Duration)>,
+    heard: bool,
 }
 
 /// The media side of one peer.
@@ -169,12 +176,25 @@ impl Media {
         let mut course = locked(&self.course);
         let (rate, payload) = (course.sending.picture, course.sending.payload.max(1));
         let wire = bytes + bytes.div_ceil(payload) * OVERHEAD as usize;
+        if !course.heard {
+            course.unheard.get_or_insert((0, now)).0 += wire;
+        }
         course.pace.put(now, wire, rate)
     }
 
-    /// When every picture will have left.
+    /// Something was heard of what was sent.
+    pub(super) fn heard(&self) {
+        locked(&self.course).heard = true;
+    }
+
+    /// When every picture will have left, and another one may.
     pub(super) fn clear(&self) -> Duration {
-        locked(&self.course).pace.clear()
+        let course = locked(&self.course);
+        let clear = course.pace.clear();
+        match course.unheard {
+            Some((bytes, since)) if !course.heard && bytes > FIRST_BYTES => clear.max(since + FIRST_WAIT),
+            _ => clear,
+        }
     }
 
     /// Whether a retransmission of so many bytes has a place.

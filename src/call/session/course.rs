@@ -119,5 +119,6 @@ pub(super) async fn steer(
             peer.send_as(course.sending());
             media.set_aim(course.aim());
         }
+        media.picture_leaves_until(peer.clear());
     }
 }
