@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn long_names_keep_their_extension() {
         let long = harmless(&format!("{}.tar.gz", "ü".repeat(500)));
-        assert!(long.len() <= MAX_BYTES && long.ends_with(".gz"), "{long}");
+        assert!(long.len() <= MAX_BYTES && halves(&long).1 == ".gz", "{long}");
     }
 
     #[test]

@@ -130,7 +130,7 @@ mod tests {
             while let Some((_, total)) = arrivals.front().copied().filter(|(at, _)| *at <= now) {
                 arrivals.pop_front();
                 pace.acknowledged(now, total);
-                arrived_late += if now > half { 1 } else { 0 };
+                arrived_late += u64::from(now > half);
             }
             loop {
                 let piece = pace.room(16 * 1024) as u64;

@@ -118,7 +118,9 @@ fn after_a_reconnection_each_file_goes_on_where_it_stood() {
     pair.ends[1].kept(0, "kept".into());
     pair.ends[1].moved(Side::Remote, 1, 40);
     pair.ends[1].decide(false);
-    (pair.did(0), pair.did(1));
+    for end in [0, 1] {
+        pair.did(end);
+    }
     let again = pair.ends[0].met_again();
     pair.run(0, again);
     let did = pair.did(0);
@@ -139,7 +141,9 @@ fn whoever_stops_a_file_the_other_end_hears_why() {
     let mut pair = Pair::default();
     pair.offer("a", 1);
     pair.decide(true);
-    (pair.did(0), pair.did(1));
+    for end in [0, 1] {
+        pair.did(end);
+    }
     let full = pair.ends[1].failed(Side::Remote, 0, Stopped::NoSpace);
     pair.run(1, full);
     for (end, who) in [(0, "your friend's disk is full"), (1, "this disk is full")] {

@@ -91,14 +91,13 @@ fn paste(model: &mut Model, text: String) -> Vec<Effect> {
         return Vec::new();
     }
     match (&mut model.layer, &mut model.screen) {
-        (Layer::File(input), _) => input.insert(&text),
         // Shown before it is sent: it may have been pasted by mistake.
         (Layer::None, Screen::Call) if is_dropped_file(&text) => {
             let mut input = press::file_input();
             input.insert(text.trim());
             model.layer = Layer::File(input);
         }
-        (Layer::Chat(input), _) => input.insert(&text),
+        (Layer::Chat(input) | Layer::File(input), _) => input.insert(&text),
         (Layer::Reply(_), _) | (Layer::None, Screen::Waiting | Screen::Joining) => {
             model.layer = Layer::None;
             return hand_in(model, text);

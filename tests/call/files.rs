@@ -1,4 +1,10 @@
 //! Files handed over in a call between two real processes.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says aloud what it skips"
+)]
 
 use super::SOON;
 use super::support::process::{Process, connected};

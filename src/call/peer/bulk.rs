@@ -30,11 +30,7 @@ impl Bulk {
         while let Some(event) = channel.poll().await {
             match event {
                 DataChannelEvent::OnOpen => self.set(Some(Arc::clone(&channel))),
-                DataChannelEvent::OnMessage(message) => {
-                    if self.messages.try_send(message.data.freeze()).is_err() {
-                        log::warn!("a piece of a file came faster than it could be kept");
-                    }
-                }
+                DataChannelEvent::OnMessage(message) => self.keep(message.data.freeze()),
                 DataChannelEvent::OnClose => break,
                 _ => {}
             }
@@ -46,6 +42,12 @@ impl Bulk {
     pub(super) async fn send(&self, message: &[u8]) -> Result<(), PeerError> {
         let channel = self.open.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Ok(channel.ok_or(PeerError::Closed)?.send(message.into()).await?)
+    }
+
+    fn keep(&self, message: Bytes) {
+        if self.messages.try_send(message).is_err() {
+            log::warn!("a piece of a file came faster than it could be kept");
+        }
     }
 
     fn set(&self, channel: Option<Arc<dyn DataChannel>>) {

@@ -17,8 +17,9 @@ use sending::Sending;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// How often a person is told how far a file is.
 const TELL_INTERVAL: Duration = Duration::from_millis(500);
@@ -76,9 +77,11 @@ impl Files {
     fn frame(&mut self, bytes: &Bytes) -> Vec<Act> {
         match Frame::decode(bytes) {
             Some(Frame::Got { id, bytes }) => {
-                let known = self.sending.as_ref().filter(|sending| sending.id == id);
-                known.map(|sending| sending.acknowledged(bytes));
-                if known.is_some() { self.share.moved(Side::Local, id, bytes) } else { Vec::new() }
+                let Some(sending) = self.sending.as_ref().filter(|sending| sending.id == id) else {
+                    return Vec::new();
+                };
+                sending.acknowledged(bytes);
+                self.share.moved(Side::Local, id, bytes)
             }
             Some(frame @ (Frame::Piece { id, .. } | Frame::End { id, .. })) => match self.keeping.get(&id) {
                 // Faster than it was acknowledged: that is no p2pcall.

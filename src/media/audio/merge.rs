@@ -87,7 +87,9 @@ mod tests {
             let (mut one, mut other) = (Decoder::new().unwrap(), Decoder::new().unwrap());
             let mut packets = 0;
             for three in frames.chunks(3) {
-                three.iter().for_each(|frame| one.decode(&frame.data, &mut apart).unwrap());
+                for frame in three {
+                    one.decode(&frame.data, &mut apart).unwrap();
+                }
                 for packet in merged(three.to_vec()) {
                     other.decode(&packet.data, &mut merged_sound).unwrap();
                     packets += 1;

@@ -82,8 +82,7 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Chat if model.role != Role::Demo => model.layer = Layer::Chat(chat_input()),
         Action::File if model.role != Role::Demo => model.layer = Layer::File(file_input()),
         Action::Chat | Action::File => {}
-        Action::TakeFile if model.offered.take().is_some() => return vec![Effect::Command(Command::Accept)],
-        Action::TakeFile => {}
+        Action::TakeFile => return take_file(model),
         Action::RefuseFile => {
             model.offered = None;
             return vec![Effect::Command(Command::Refuse)];
@@ -112,6 +111,10 @@ fn verify(model: &mut Model) -> Vec<Effect> {
     let Some(words) = &mut model.words else { return Vec::new() };
     words.verified = true;
     vec![Effect::Command(Command::Verify)]
+}
+
+fn take_file(model: &mut Model) -> Vec<Effect> {
+    model.offered.take().map(|_| Effect::Command(Command::Accept)).into_iter().collect()
 }
 
 fn consent(model: &mut Model, decision: Command) -> Vec<Effect> {

@@ -12,9 +12,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 /// How long an acknowledgement may take before what was sent last is taken for lost.
 const NUDGE_INTERVAL: Duration = Duration::from_millis(50);
