@@ -70,7 +70,8 @@ mod tests {
     fn what_is_merged_sounds_as_before() {
         let mut encoder = Encoder::new().unwrap();
         // Loud noise makes frames whose length takes two bytes.
-        for bitrate in [16_000, 128_000] {
+        // Above, packets carry DRED as well, and go alone: headers weigh little there.
+        for bitrate in [16_000, 32_000] {
             encoder.set_bitrate(bitrate).unwrap();
             let mut random = 1u32;
             let frames: Vec<EncodedFrame> = (0..30)
