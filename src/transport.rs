@@ -65,6 +65,7 @@ mod ways;
 
 pub use candidate::{LocalCandidate, RelayPath, ServerFailure, ServerName, ServerProblem};
 pub use ledger::Gathered;
+pub(crate) use names::Names;
 pub use port::{Agent, Port};
 pub use punch::sockets::{Agreed, Punching};
 pub use router::{AgentId, Credentials, Dropped, LinkId, OfferId};

@@ -125,8 +125,19 @@ fn speech_goes_through_real_sound_devices_both_ways() {
     let (Some(mut alices), Some(mut bobs)) = (Pulse::start(), Pulse::start()) else { return };
     let Some((_, samples_a)) = speech(folder.path(), "a", "en-gb", TEXTS[0]) else { return };
     let Some((_, samples_b)) = speech(folder.path(), "b", "en-us", TEXTS[1]) else { return };
-    let options =
-        ["--no-servers", "--video", "test", "--size", "160x90", "--audio", "mic", "--speaker", "default"];
+    // Headphones: the waveforms are compared, and the echo canceller would shape them.
+    let options = [
+        "--no-servers",
+        "--video",
+        "test",
+        "--size",
+        "160x90",
+        "--audio",
+        "mic",
+        "--speaker",
+        "default",
+        "--headphones",
+    ];
     let mut alice = Process::start_with(&alices.environment(), &[], &[&["offer"], &options[..]].concat());
     let code = alice.wait_for_code(SOON);
     let mut bob = Process::start_with(&bobs.environment(), &[], &[&["answer", &code], &options[..]].concat());

@@ -113,7 +113,8 @@ fn mute_is_instant_and_the_stream_lives_on() {
     let heard = read_wav(&to);
     std::fs::remove_file(&to).unwrap();
     assert!(sizes.len() >= 145, "{} frames in 3 s", sizes.len());
-    assert!(sizes[60..95].iter().all(|size| *size < 40), "{sizes:?}");
+    // Silence, and the redundancy that goes with every packet.
+    assert!(sizes[60..95].iter().all(|size| *size < 90), "{sizes:?}");
     let rms = |from: usize| signal::rms(&heard[from * 480..(from + 20) * 480]);
     assert!(rms(60) > 0.05 && rms(150) < 0.001 && rms(250) > 0.05, "{} {} {}", rms(60), rms(150), rms(250));
     let hertz = signal::frequency(&heard[24_000..48_000]);

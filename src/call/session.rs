@@ -39,6 +39,7 @@ use crate::nat::predict::Prediction;
 use crate::transport::{
     Credentials, Gathered, LocalCandidate, ServerFailure, ServerProblem, Transport, TransportEvent,
 };
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
@@ -105,8 +106,22 @@ impl Session {
         self.line.now()
     }
 
+    /// Where a friend with these candidates can be reached from here: by the network's NAT64 first, where this machine
+    /// has IPv6 only.
+    async fn ways_to(&self, candidates: &[Candidate]) -> Vec<SocketAddr> {
+        let told: Vec<SocketAddr> = candidates.iter().map(|candidate| candidate.address).collect();
+        let mut ways = self.transport.other_ways(&told).await;
+        ways.extend(told);
+        ways
+    }
+
     async fn emit(&self, event: CallEvent) {
         self.line.emit(event).await;
+    }
+
+    /// Whether this machine has the address.
+    fn is_own(&self, address: IpAddr) -> bool {
+        self.path.own.iter().any(|one| one.kind == PathKind::Host && one.address.ip() == address)
     }
 
     async fn warn(&self, code: &'static str, message: impl Into<String>, help: impl Into<String>) {

@@ -19,13 +19,14 @@ use super::facts::{Dns, Facts, Hop, Outside, Portal, Reach, RelayFinding, TCP_PO
 use super::portmap::Attempt;
 use super::probe::{Findings, ServerState};
 use crate::code::network::Ports;
-use crate::config::NetworkConfig;
+use crate::config::{NetworkConfig, RelayLink};
 use crate::transport::interfaces::system::gateway;
 use crate::transport::interfaces::{self, Interface, Usable};
-use crate::transport::{list_interfaces, resolve};
+use crate::transport::{Names, list_interfaces};
 use outward::Target;
 use p2pcall_relay::client::Trust;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -70,13 +71,14 @@ pub async fn run(plan: &Plan, progress: impl Fn(&'static str)) -> std::io::Resul
     facts.proxy = plan.network.proxy.as_ref().map(ToString::to_string);
     facts.mtu = facts.route().and_then(|route| system::mtu(&route.name));
     progress("looking up names");
-    let servers = look_up(plan, &mut facts.dns).await;
+    let names = Arc::new(Names::new(usable.iter().map(|one| one.address)));
+    let servers = look_up(plan, &names, &mut facts.dns).await;
     progress("asking servers how they see this machine");
     let (udp_sender, udp_open) = watch::channel(true);
     let local4 = local(&usable, &facts.interfaces, false);
     let local6 = local(&usable, &facts.interfaces, true);
-    let relays = examine_relays(plan, &udp_open);
-    let outwards = examine_outwards(plan, &servers);
+    let relays = examine_relays(plan, &names, &udp_open);
+    let outwards = examine_outwards(plan, &names, &servers);
     let discovery4 = async {
         let findings = discover(local4, &servers).await;
         let _ = udp_sender.send(findings.as_ref().is_none_or(Findings::udp));
@@ -113,13 +115,14 @@ fn local(usable: &[Usable], interfaces: &[Interface], six: bool) -> Option<IpAdd
 }
 
 /// Servers that answer Binding requests over UDP: those for STUN, and the relays.
-async fn look_up(plan: &Plan, dns: &mut Dns) -> Vec<Target> {
+async fn look_up(plan: &Plan, names: &Arc<Names>, dns: &mut Dns) -> Vec<Target> {
     let stun = plan.network.stun.iter().map(|server| (server.host.clone(), server.port));
     let relays = plan.network.relays.iter().map(|link| (link.host.clone(), link.port));
     let mut lookups = JoinSet::new();
     for (order, (host, port)) in stun.chain(relays).take(MAX_SERVERS).enumerate() {
+        let names = Arc::clone(names);
         lookups.spawn(async move {
-            let found = resolve(&host, port).await;
+            let found = names.resolve(&host, port).await;
             (order, host, found)
         });
     }
@@ -156,16 +159,32 @@ async fn discover(local: Option<IpAddr>, servers: &[Target]) -> Option<Findings>
     }
 }
 
-async fn examine_relays(plan: &Plan, udp: &watch::Receiver<bool>) -> Vec<RelayFinding> {
+async fn examine_relays(plan: &Plan, names: &Arc<Names>, udp: &watch::Receiver<bool>) -> Vec<RelayFinding> {
     tokio::time::sleep(QUIET).await;
     let mut tasks = JoinSet::new();
     for (order, link) in plan.network.relays.iter().cloned().enumerate() {
         let (udp, unix, proxy) = (udp.clone(), plan.unix, plan.network.proxy.clone());
-        tasks.spawn(async move { (order, relays::examine(link, proxy, unix, udp).await) });
+        let names = Arc::clone(names);
+        tasks.spawn(async move {
+            let reached = by_number(&names, &link).await;
+            let found = relays::examine(reached, proxy, unix, udp).await;
+            (order, RelayFinding { link: link.to_string(), host: link.host, ..found })
+        });
     }
     let mut found = tasks.join_all().await;
     found.sort_by_key(|(order, _)| *order);
     found.into_iter().map(|(_, finding)| finding).collect()
+}
+
+/// The relay as it is reached from here: one that is given by its IPv4 number, by the network's NAT64, where this machine
+/// has IPv6 only.
+async fn by_number(names: &Names, link: &RelayLink) -> RelayLink {
+    let number = link.host.parse::<Ipv4Addr>().is_ok() && names.are_ipv6_only();
+    let found = if number { names.resolve(&link.host, link.port).await } else { Vec::new() };
+    match found.into_iter().find(SocketAddr::is_ipv6) {
+        Some(address) => RelayLink { host: address.ip().to_string(), ..link.clone() },
+        None => link.clone(),
+    }
 }
 
 /// Only a private address is one that a router can map a port to.
@@ -208,12 +227,13 @@ async fn trace(local: Option<IpAddr>, servers: &[Target]) -> Vec<Hop> {
 type Outwards = ([Reach; TCP_PORTS.len()], Reach, Portal);
 
 /// TCP, TLS and an empty page: by hosts that are known to answer and the relays, or by the servers that were given.
-async fn examine_outwards(plan: &Plan, servers: &[Target]) -> Outwards {
+async fn examine_outwards(plan: &Plan, names: &Names, servers: &[Target]) -> Outwards {
     let mut targets: Vec<Target> = Vec::new();
     let mut page = None;
     if plan.default_servers {
         for host in KNOWN_HOSTS.iter().chain([&KNOWN_NUMBER]) {
-            let address = resolve(host, 443).await.into_iter().find(SocketAddr::is_ipv4);
+            let mut found = names.resolve(host, 443).await.into_iter();
+            let address = found.find(|address| address.is_ipv6() == names.are_ipv6_only());
             targets.extend(address.map(|address| Target { host: (*host).to_owned(), address }));
         }
         page = targets.iter().find(|target| target.host == EMPTY_PAGE.0).cloned();

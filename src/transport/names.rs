@@ -13,7 +13,7 @@ const DNS_DEADLINE: Duration = Duration::from_secs(2);
 
 /// What this machine can reach.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(crate) struct Names {
     /// No socket has an IPv4 address.
     ipv6_only: bool,
     prefix: OnceCell<Option<Prefix>>,
@@ -21,14 +21,19 @@ pub(super) struct Names {
 
 impl Names {
     /// For sockets with these addresses.
-    pub(super) fn new(own: impl IntoIterator<Item = IpAddr>) -> Self {
+    pub(crate) fn new(own: impl IntoIterator<Item = IpAddr>) -> Self {
         let mut own = own.into_iter().peekable();
         let ipv6_only = own.peek().is_some() && own.all(|address| address.is_ipv6());
         Self { ipv6_only, prefix: OnceCell::new() }
     }
 
+    /// Whether IPv4 is reached by a NAT64, if at all.
+    pub(crate) fn are_ipv6_only(&self) -> bool {
+        self.ipv6_only
+    }
+
     /// The addresses of a name or number, with those by which a NAT64 reaches the IPv4 ones among them.
-    pub(super) async fn resolve(&self, host: &str, port: u16) -> Vec<SocketAddr> {
+    pub(crate) async fn resolve(&self, host: &str, port: u16) -> Vec<SocketAddr> {
         let mut addresses = resolve(host, port).await;
         let translated = self.translate(&addresses).await;
         addresses.extend(translated);

@@ -169,11 +169,11 @@ impl Conversation {
     }
 
     /// Nothing comes any more: looks for the friend everywhere.
-    pub(super) fn seek(&mut self, session: &Session) {
+    pub(super) async fn seek(&mut self, session: &Session) {
         self.again.unsaid.get_or_insert_default();
         let mut places: Vec<SocketAddr> =
             self.link.peer.path().map(|(_, remote)| remote).into_iter().collect();
-        let told = session.path.theirs.iter().map(|candidate| candidate.address);
+        let told = session.ways_to(&session.path.theirs).await.into_iter();
         places
             .extend(told.filter(|address| Some(address) != self.link.peer.path().map(|(_, to)| to).as_ref()));
         if let Some(meeting) = &mut self.again.meeting {
@@ -191,7 +191,7 @@ impl Conversation {
         }
         let Some(meeting) = &mut self.again.meeting else { return };
         session.transport.let_in(&guesses(session));
-        let places = session.path.theirs.iter().map(|one| one.address).collect();
+        let places = session.ways_to(&session.path.theirs).await;
         if let Some(ufrag) = meeting.ring_directly(&session.transport, places) {
             let own = session.path.own.iter().filter(|one| one.kind != PathKind::Relay);
             self.say_now(Talk::Approach { ufrag, candidates: own.copied().collect() }).await;
@@ -208,10 +208,12 @@ impl Conversation {
     }
 
     /// The friend rings past the relay.
-    pub(super) fn approached(&mut self, session: &Session, ufrag: String, candidates: &[Candidate]) {
+    pub(super) async fn approached(&mut self, session: &Session, ufrag: String, candidates: &[Candidate]) {
         session.transport.let_in(&guesses(session));
+        let mut places = session.ways_to(candidates).await;
+        places.truncate(MAX_OPENED);
         if let Some(meeting) = &mut self.again.meeting {
-            meeting.approached(ufrag, candidates.iter().map(|one| one.address).take(MAX_OPENED).collect());
+            meeting.approached(ufrag, places);
         }
     }
 

@@ -201,7 +201,7 @@ impl Conversation {
                 Vec::new()
             }
             Ok(Message::Talk(Talk::Approach { ufrag, candidates })) => {
-                self.approached(session, ufrag, &candidates);
+                self.approached(session, ufrag, &candidates).await;
                 Vec::new()
             }
             Ok(Message::Talk(Talk::Punch { ufrag, hard, address })) => {
@@ -258,7 +258,7 @@ impl Conversation {
                 Effect::SendFile(path) => self.send_file(session, &path).await,
                 Effect::DecideFile(yes) => self.decide_file(session, yes).await,
                 Effect::FileHeard(talk) => self.heard_of_file(session, talk).await,
-                Effect::Seek => self.seek(session),
+                Effect::Seek => self.seek(session).await,
                 Effect::Resume => self.resume(session).await,
                 Effect::Finish(ending) => return Some(ending),
                 // Devices open when it is known which codecs the friend takes; a reply is of no use any more.

@@ -280,8 +280,10 @@ async fn heard(session: &mut Session, waiting: &mut Waiting, event: TransportEve
                 let mut terms = waiting.terms.clone();
                 terms.keys.answer_ice.ufrag = remote;
                 let mut hold = waiting.head_start.left(session.now(), RELAY_HOLD);
-                // Who rings first from the relay itself has given direct paths their head start, or has none.
-                if relayed && waiting.relays.alive.iter().any(|relay| relay.address.ip() == from.ip()) {
+                // Who rings first from the relay itself has given direct paths their head start, or has none; but for
+                // a relay on this very machine, whose address is everybody's here.
+                let from_relay = waiting.relays.alive.iter().any(|relay| relay.address.ip() == from.ip());
+                if relayed && from_relay && !session.is_own(from.ip()) {
                     hold = Duration::ZERO;
                 }
                 let meeting = async move { (agent, meet(terms, attached, Vec::new(), hold, || ()).await) };
@@ -370,6 +372,8 @@ async fn pasted(session: &mut Session, waiting: &mut Waiting, text: &str) {
         Ok(reply) => {
             session.reply_entered(reply.reply());
             waiting.punch = addresses(&reply);
+            let others = session.transport.other_ways(&waiting.punch).await;
+            waiting.punch.extend(others);
             waiting.punch(session);
             session.attempt_goes_on().await;
             waiting.doubt = Some(session.now() + NO_PATH_AFTER);
