@@ -125,7 +125,7 @@ fn speech_goes_through_real_sound_devices_both_ways() {
     let (Some(mut alices), Some(mut bobs)) = (Pulse::start(), Pulse::start()) else { return };
     let Some((_, samples_a)) = speech(folder.path(), "a", "en-gb", TEXTS[0]) else { return };
     let Some((_, samples_b)) = speech(folder.path(), "b", "en-us", TEXTS[1]) else { return };
-    // Headphones: the waveforms are compared, and the echo canceller would shape them.
+    // Headphones: nothing is cancelled; noise is still suppressed, so loudness is compared and not waves.
     let options = [
         "--no-servers",
         "--video",
@@ -158,9 +158,9 @@ fn speech_goes_through_real_sound_devices_both_ways() {
             heard
         });
         let seconds = sent.len().min(6 * 48_000);
-        let (correlation, lag) = signal::correlation_by_second(&sent[..seconds], &heard, 72_000);
+        let (correlation, lag) = signal::loudness_by_second(&sent[..seconds], &heard, 72_000);
         println!("{name}: correlation {correlation:.3}, delayed {} ms", lag / 48);
-        assert!(correlation >= 0.9, "{name}: {correlation}");
+        assert!(correlation >= 0.8, "{name}: {correlation}");
     }
     alice.type_line("/hangup");
     assert_eq!((alice.exit(SOON), bob.exit(SOON)), (0, 0));

@@ -82,16 +82,21 @@ fn correlation(one: &[f32], other: &[f32]) -> f32 {
     ab / (aa * bb + 1e-9).sqrt()
 }
 
+/// The same of the envelopes alone, to a millisecond.
+fn best_loudness(sent: &[f32], heard: &[f32], max_lag: usize) -> (f32, usize) {
+    let (sent, heard) = (envelope(sent), envelope(heard));
+    let at = |lag: usize| (correlation(&sent, heard.get(lag..).unwrap_or_default()), lag * STEP);
+    (0..max_lag / STEP).map(at).fold((f32::MIN, 0), |a, b| if b.0 > a.0 { b } else { a })
+}
+
 /// The best normalised correlation of `sent` within `heard` delayed by 0 to `max_lag` samples, and that
 /// delay: coarse over the envelopes, for waves repeat themselves, then fine.
 fn best_correlation(sent: &[f32], heard: &[f32], max_lag: usize) -> (f32, usize) {
     let best = |found: &mut dyn Iterator<Item = (f32, usize)>| {
         found.fold((f32::MIN, 0), |a, b| if b.0 > a.0 { b } else { a })
     };
-    let (sent_steps, heard_steps) = (envelope(sent), envelope(heard));
-    let coarse = |lag: usize| (correlation(&sent_steps, heard_steps.get(lag..).unwrap_or_default()), lag);
-    let (_, lag) = best(&mut (0..max_lag / STEP).map(coarse));
-    let near = (lag * STEP).saturating_sub(2 * STEP)..lag * STEP + 2 * STEP;
+    let (_, lag) = best_loudness(sent, heard, max_lag);
+    let near = lag.saturating_sub(2 * STEP)..lag + 2 * STEP;
     let fine = |lag: usize| (correlation(sent, heard.get(lag..).unwrap_or_default()), lag);
     best(&mut near.map(fine))
 }
@@ -99,13 +104,27 @@ fn best_correlation(sent: &[f32], heard: &[f32], max_lag: usize) -> (f32, usize)
 /// The median over whole seconds of their best correlation: one shift of the delay spoils one second. And
 /// the delay of the middle one, samples.
 pub(crate) fn correlation_by_second(sent: &[f32], heard: &[f32], max_lag: usize) -> (f32, usize) {
+    by_second(sent, heard, max_lag, best_correlation)
+}
+
+/// The same of the loudness, by milliseconds: what noise suppression and its filter banks, which turn phases, leave.
+pub(crate) fn loudness_by_second(sent: &[f32], heard: &[f32], max_lag: usize) -> (f32, usize) {
+    by_second(sent, heard, max_lag, best_loudness)
+}
+
+fn by_second(
+    sent: &[f32],
+    heard: &[f32],
+    max_lag: usize,
+    best: impl Fn(&[f32], &[f32], usize) -> (f32, usize),
+) -> (f32, usize) {
     let mut seconds: Vec<(f32, usize)> = sent
         .chunks_exact(48_000)
         .enumerate()
         .skip(1)
         .filter_map(|(n, second)| {
             let rest = heard.get(n * 48_000..)?;
-            (rest.len() >= second.len() + max_lag).then(|| best_correlation(second, rest, max_lag))
+            (rest.len() >= second.len() + max_lag).then(|| best(second, rest, max_lag))
         })
         .collect();
     seconds.sort_by(|a, b| a.0.total_cmp(&b.0));
