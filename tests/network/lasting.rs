@@ -176,7 +176,7 @@ fn a_machine_whose_address_changes_stays_in_its_call() {
 fn a_file_goes_on_where_it_stood_after_a_reconnection_on_a_bad_path() {
     let (home, away) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     let path = home.path().join("film.bin");
-    let content = vec![7; 30_000_000];
+    let content = vec![7; 10_000_000];
     std::fs::write(&path, &content).expect("written");
     let folder = ["--save-to", away.path().to_str().expect("UTF-8")];
     let Some((lab, mut ends)) = on_a_cable_with(&[ALONE, &folder].concat()) else { return };
