@@ -275,7 +275,8 @@ mod devices {
             println!("{hertz:?} Hz, RMS {rms:?}, before {before:?}, after {stats:?}");
             assert!((hertz[hertz.len() / 2] - 997.0).abs() < 2.0, "{hertz:?} Hz");
             assert!((rms[rms.len() / 2] - 0.212).abs() < 0.05, "{rms:?}");
-            assert!(stats.jitter.delay < Duration::from_millis(80), "{stats:?}");
+            // As late as the machine's own hiccups ask for, and no later: nothing piles up.
+            assert!(stats.jitter.delay < stats.jitter.target + Duration::from_millis(100), "{stats:?}");
             let level = call.sound.levels();
             assert!((level.output_dbfs + 12.0).abs() < 3.5, "{level:?}");
             speech.kill().unwrap();
