@@ -181,15 +181,7 @@ fn a_file_goes_on_where_it_stood_after_a_reconnection_on_a_bad_path() {
     let folder = ["--save-to", away.path().to_str().expect("UTF-8")];
     let Some((lab, mut ends)) = on_a_cable_with(&[ALONE, &folder].concat()) else { return };
     for machine in ["alice", "bob"] {
-        lab.rules(
-            machine,
-            "table ip loss {
-               chain here {
-                 type filter hook input priority 0;
-                 iifname eth0 numgen random mod 100 < 2 drop;
-               }
-             }",
-        );
+        lab.lose(machine, 2);
     }
     let is = |state: &'static str| {
         move |event: &serde_json::Value| event["event"] == "file" && event["state"] == state

@@ -50,9 +50,7 @@ pub(super) fn let_out_only(lab: &Lab, router: &str, open: &str) {
 
 /// A p2pcall with the smallest sound and picture.
 fn start(lab: &Lab, machine: &str, args: &[&str]) -> Process {
-    let before = lab.before(machine);
-    let before: Vec<&str> = before.iter().map(String::as_str).collect();
-    Process::start_in(&before, &[args, &MEDIA].concat())
+    lab.start(machine, args, &MEDIA)
 }
 
 /// `alice` offers with the relay, `bob` answers knowing nothing.
