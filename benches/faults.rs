@@ -33,6 +33,7 @@ mod faults {
     pub(crate) mod devices;
     pub(crate) mod ear;
     pub(crate) mod fault;
+    pub(crate) mod rounds;
     pub(crate) mod row;
     pub(crate) mod stage;
 }
@@ -48,7 +49,7 @@ fn main() {}
 #[cfg(target_os = "linux")]
 mod linux {
     use super::faults::fault::{DIRECT_OPENS, FAULTS};
-    use super::faults::{devices, row};
+    use super::faults::{devices, rounds, row};
     use clap::Parser;
     use std::process::ExitCode;
 
@@ -57,6 +58,9 @@ mod linux {
     struct Options {
         /// Which faults, by the first word of each [default: all]
         words: Vec<String>,
+        /// One call through so many faults instead, with what it holds on the way
+        #[arg(long)]
+        rounds: Option<usize>,
         /// Cargo's own word for "measure": without it (`cargo test --all-targets`) nothing is done
         #[arg(long, hide = true)]
         bench: bool,
@@ -68,6 +72,9 @@ mod linux {
     }
 
     fn measure(options: &Options) -> bool {
+        if let Some(rounds) = options.rounds {
+            return rounds::measure(rounds).unwrap_or(true);
+        }
         let wanted = |word: &str| options.words.is_empty() || options.words.iter().any(|one| one == word);
         row::head();
         let mut met = true;

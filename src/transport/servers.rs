@@ -357,6 +357,9 @@ impl Servers {
             | BindingEvent::Changed { link, .. }
             | BindingEvent::Failed { link, .. }) = event;
             let Some(socket) = self.hosts.find(link) else { continue };
+            if let BindingEvent::Changed { old, new, .. } = event {
+                log::info!("the world sees {new} where it saw {old}");
+            }
             if let BindingEvent::Changed { old, new, .. } = event
                 && old.ip() != new.ip()
                 && socket.candidate().default_route

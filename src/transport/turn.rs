@@ -35,7 +35,7 @@ use requests::{Due, Request, Requests};
 const REFRESH_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Who sends and hears nothing at all for so long asks whether the relay is still there.
-const SUSPICION: Duration = Duration::from_secs(2);
+const SUSPICION: Duration = Duration::from_secs(1);
 
 /// How often in a row a server may call a fresh nonce stale.
 const MAX_STALE: u8 = 3;
