@@ -1,9 +1,10 @@
 //! One call that goes through fault after fault: does it last, and does it leave anything behind each time?
 
 use super::fault::What;
-use super::stage::{Scene, Stage, hears};
+use super::stage::{Scene, Stage};
 use crate::natlab::kind::Kind::PortRestricted;
 use crate::natlab::world::Who;
+use crate::support::process::is_heard;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -103,7 +104,7 @@ fn await_sound(stage: &mut Stage) -> Result<(), String> {
     for end in 0..2 {
         stage.ends()[end].take_what_came();
         let known = stage.ends()[end].events.len();
-        while !stage.ends()[end].events[known..].iter().any(hears) {
+        while !stage.ends()[end].events[known..].iter().any(is_heard) {
             if let Some(why) = stage.over() {
                 return Err(why);
             }

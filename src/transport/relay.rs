@@ -239,7 +239,8 @@ impl Keeper {
         line.allocate();
         loop {
             match line.next_event().await {
-                TurnEvent::Allocated { relayed, taken, .. } => {
+                TurnEvent::Allocated { relayed, taken, mapped } => {
+                    mapped.into_iter().for_each(|mapped| line.set_mapped(mapped));
                     let path = RelayPath { link: self.index, server, protocol, from, taken };
                     return Ok(Success { line: held, relayed, path });
                 }

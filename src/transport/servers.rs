@@ -364,8 +364,7 @@ impl Servers {
                 && old.ip() != new.ip()
                 && socket.candidate().default_route
             {
-                // Another public address: what was allocated from the former one is lost, and TCP never says so.
-                self.lines().iter().for_each(|line| line.give_up());
+                self.lines().iter().for_each(|line| line.seen_at(new.ip()));
             }
             let news = lock(&self.ledger).binding(event, &socket.candidate());
             self.told(news);
