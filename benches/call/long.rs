@@ -19,8 +19,8 @@ const RATE: usize = 48_000;
 /// Each piece of speech has a chirp in the silence it begins with, here, and so long.
 const CHIRP_AT: usize = RATE / 10;
 const CHIRP: usize = RATE / 20;
-/// How far from its place a chirp is looked for: half a second each way.
-const SEARCHED: usize = RATE / 2;
+/// How far from its place a chirp is looked for: a quarter of a second each way.
+const SEARCHED: usize = RATE / 4;
 /// A WAV file's header.
 const HEADER: u64 = 44;
 /// How often is looked.
