@@ -27,6 +27,8 @@ pub enum Action {
     Chat,
     /// Send a file.
     File,
+    /// Record both sides, or stop it.
+    Record,
     /// Take the file that the friend offers.
     TakeFile,
     /// Don't, or stop those on their way.
@@ -99,6 +101,7 @@ pub const TABLE: &[Binding] = &[
     bind(Action::OwnPicture, &[Char('o')], "own picture shown or hidden", &[Call]),
     bind(Action::Chat, &[Char('t'), Code(KeyCode::Enter)], "write a message", &[Call]),
     bind(Action::File, &[Char('s')], "send a file (or drop it on the terminal)", &[Call]),
+    bind(Action::Record, &[Char('r')], "record both sides, or stop (your friend is told)", &[Call]),
     bind(Action::TakeFile, &[Char('a')], "take the file your friend offers", &[Call]),
     bind(Action::RefuseFile, &[Char('x')], "refuse it, or stop files on their way", &[Call]),
     bind(Action::Words, &[Char('w')], "safety words: is it really your friend?", &[Call, Joining]),

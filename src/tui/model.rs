@@ -140,6 +140,17 @@ pub struct Transfer {
     pub done: u64,
 }
 
+/// Who records the call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recording {
+    /// This end.
+    pub own: bool,
+    /// The friend.
+    pub friend: bool,
+    /// The last file of this end's.
+    pub path: Option<String>,
+}
+
 /// A warning or an error on the screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
@@ -202,6 +213,8 @@ pub struct Ended {
     pub lasted: Option<Duration>,
     /// Ctrl-C or a signal ended it.
     pub interrupted: bool,
+    /// Where it was recorded.
+    pub recorded: Option<String>,
 }
 
 /// Everything the screen knows.
@@ -259,6 +272,8 @@ pub struct Model {
     pub transfer: Option<Transfer>,
     /// The file that the friend offers and nobody decided about.
     pub offered: Option<Transfer>,
+    /// Who records the call.
+    pub recording: Recording,
     /// The last warning or error.
     pub notice: Option<Shown>,
     /// What was tried, oldest first.
@@ -306,6 +321,7 @@ impl Model {
             chat: VecDeque::new(),
             transfer: None,
             offered: None,
+            recording: Recording::default(),
             notice: None,
             progress: VecDeque::new(),
             remote_picture: None,
@@ -365,6 +381,9 @@ impl std::fmt::Display for Ended {
         write!(f, "{}", self.message)?;
         if let Some(lasted) = self.lasted {
             write!(f, " The call lasted {}.", crate::tui::text::clock(lasted))?;
+        }
+        if let Some(path) = &self.recorded {
+            write!(f, "\n  Recorded: {path}")?;
         }
         if self.help.is_empty() { Ok(()) } else { write!(f, "\n  {}", self.help) }
     }

@@ -2,8 +2,8 @@
 
 use super::{Effect, lasted};
 use crate::call::event::{
-    CallEvent, CallState, CodeEvent, EndReason, FileEvent, FileState, Notice, PathEvent, Side, StateEvent,
-    StatsEvent,
+    CallEvent, CallState, CodeEvent, EndReason, FileEvent, FileState, Notice, PathEvent, RecordingEvent,
+    Side, StateEvent, StatsEvent,
 };
 use crate::nat::explain::Explanation;
 use crate::tui::model::{
@@ -35,6 +35,7 @@ pub(super) fn call(model: &mut Model, event: CallEvent) -> Vec<Effect> {
         CallEvent::Stats(stats) => model.stats = Some(clean_stats(stats)),
         CallEvent::Chat { from, text } => chat(model, from, &text),
         CallEvent::File(event) => file(model, &event),
+        CallEvent::Recording(event) => recording(model, &event),
         CallEvent::Verify { words, verified } => {
             model.words = Some(Words { words: clean(&words, NAME), verified });
         }
@@ -74,6 +75,7 @@ pub(super) fn gone(model: &mut Model) -> Vec<Effect> {
             help: "Run it again with --log-file PATH -v; the log's end says more.".to_owned(),
             lasted: lasted(model),
             interrupted: false,
+            recorded: model.recording.path.clone(),
         });
     }
     vec![Effect::Leave]
@@ -131,7 +133,8 @@ fn ended(model: &mut Model, event: &StateEvent) -> Vec<Effect> {
         None => plain_reason(model, reason),
     };
     let help = event.help.as_deref().map(|help| clean(help, SENTENCE)).unwrap_or_default();
-    model.ended = Some(Ended { reason, message, help, lasted: lasted(model), interrupted });
+    let recorded = model.recording.path.clone();
+    model.ended = Some(Ended { reason, message, help, lasted: lasted(model), interrupted, recorded });
     vec![Effect::Leave]
 }
 
@@ -224,6 +227,25 @@ fn file(model: &mut Model, event: &FileEvent) {
     if from == Side::Remote && model.offered.as_ref().is_some_and(|offered| offered.name == name) {
         model.offered = None;
     }
+}
+
+/// Who records is a state on the screen, and each change a line.
+fn recording(model: &mut Model, event: &RecordingEvent) {
+    let path = event.path.as_deref().map(|path| clean(path, SENTENCE));
+    let line = match (event.from, event.on, &path) {
+        (Side::Local, true, Some(path)) => format!("began to record to {path}"),
+        (Side::Local, true, None) => "began to record".to_owned(),
+        (Side::Remote, true, _) => "began to record this call".to_owned(),
+        (_, false, _) => "stopped recording".to_owned(),
+    };
+    match event.from {
+        Side::Local => {
+            model.recording.own = event.on;
+            model.recording.path = path.or(model.recording.path.take());
+        }
+        Side::Remote => model.recording.friend = event.on,
+    }
+    chat(model, event.from, &line);
 }
 
 fn notice(model: &mut Model, notice: &Notice, error: bool) {

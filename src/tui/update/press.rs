@@ -82,6 +82,9 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Chat if model.role != Role::Demo => model.layer = Layer::Chat(chat_input()),
         Action::File if model.role != Role::Demo => model.layer = Layer::File(file_input()),
         Action::Chat | Action::File => {}
+        Action::Record => {
+            return vec![Effect::Command(Command::Record { on: !model.recording.own, path: None })];
+        }
         Action::TakeFile => return take_file(model),
         Action::RefuseFile => {
             model.offered = None;
