@@ -175,6 +175,7 @@ fn entry(track: &Track) -> Vec<u8> {
     let number = u64::from(track.number);
     let mut content = [uint(0xD7, number), uint(0x73C5, number), uint(0x9C, 0)].concat();
     content.extend(uint(0x88, track.main.into()));
+    content.extend(element(0x22_B59C, b"und"));
     content.extend(element(0x536E, track.name.as_bytes()));
     match &track.coding {
         Coding::Opus { channels } => {
