@@ -23,6 +23,12 @@ pub enum Action {
     Words,
     /// They agree.
     Verify,
+    /// The chat's pane open or closed.
+    ChatPane,
+    /// Its earlier rows.
+    Earlier,
+    /// Its later rows.
+    Later,
     /// Write a message.
     Chat,
     /// Send a file.
@@ -100,6 +106,9 @@ pub const TABLE: &[Binding] = &[
     bind(Action::Camera, &[Char('v')], "camera off or on", &[Call, Joining]),
     bind(Action::OwnPicture, &[Char('o')], "own picture shown or hidden", &[Call]),
     bind(Action::Chat, &[Char('t'), Code(KeyCode::Enter)], "write a message", &[Call]),
+    bind(Action::ChatPane, &[Char('c')], "chat, files and recordings beside the picture", &[Call]),
+    bind(Action::Earlier, &[Code(KeyCode::PageUp)], "what was said before", &[Call, Typing]),
+    bind(Action::Later, &[Code(KeyCode::PageDown)], "what was said after it", &[Call, Typing]),
     bind(Action::File, &[Char('s')], "send a file (or drop it on the terminal)", &[Call]),
     bind(Action::Record, &[Char('r')], "record both sides, or stop (your friend is told)", &[Call]),
     bind(Action::TakeFile, &[Char('a')], "take the file your friend offers", &[Call]),

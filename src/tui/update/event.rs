@@ -11,6 +11,7 @@ use crate::tui::model::{
     Share, Shown, ShownCode, Transfer, Words,
 };
 use crate::tui::text::clean;
+use crate::tui::view;
 use std::time::Duration;
 
 /// Columns of a sentence kept.
@@ -33,7 +34,7 @@ pub(super) fn call(model: &mut Model, event: CallEvent) -> Vec<Effect> {
         CallEvent::Path(path) => self::path(model, path),
         CallEvent::Media { kind: _, after_connect_ms: _ } => {}
         CallEvent::Stats(stats) => model.stats = Some(clean_stats(stats)),
-        CallEvent::Chat { from, text } => chat(model, from, &text),
+        CallEvent::Chat { from, text } => line(model, from, &text, false),
         CallEvent::File(event) => file(model, &event),
         CallEvent::Recording(event) => recording(model, &event),
         CallEvent::Verify { words, verified } => {
@@ -188,15 +189,28 @@ fn progress(model: &mut Model, line: &str) {
     model.progress.push_back(line);
 }
 
-fn chat(model: &mut Model, from: Side, text: &str) {
+/// A line of the chat. Whoever reads further up goes on reading there.
+fn line(model: &mut Model, from: Side, text: &str, did: bool) {
     let text = clean(text, CHAT_LIMIT);
     if text.is_empty() {
         return;
     }
-    if model.chat.len() == CHAT_LINES {
+    let before = view::chat_extent(model).0;
+    if from == Side::Remote && !model.reads_chat() {
+        model.unread += 1;
+    }
+    model.chat.push_back(ChatLine { from, text, did, at: model.now });
+    if model.scrolled > 0 {
+        model.scrolled += view::chat_extent(model).0.saturating_sub(before);
+    }
+    if model.chat.len() > CHAT_LINES {
         model.chat.pop_front();
     }
-    model.chat.push_back(ChatLine { from, text, at: model.now });
+}
+
+/// What became of a file or a recording, among what was said.
+fn chat(model: &mut Model, from: Side, text: &str) {
+    line(model, from, text, true);
 }
 
 fn file(model: &mut Model, event: &FileEvent) {
@@ -206,6 +220,7 @@ fn file(model: &mut Model, event: &FileEvent) {
     match (event.state, from) {
         (FileState::Offered, Side::Remote) => {
             model.offered = transfer;
+            chat(model, from, &format!("offers the file {name}"));
             return;
         }
         (FileState::Moving, _) => {
