@@ -73,6 +73,15 @@ impl End {
         Err(format!("{fields:?} did not come; instead:\n{}", story.join("\n")))
     }
 
+    /// The last event of this kind that came by now; those before it are forgotten.
+    pub(crate) fn latest(&mut self, kind: &str) -> Result<Value, Trouble> {
+        self.seen.extend(self.events.try_iter());
+        let is = |(_, event): &(Duration, Value)| event.get("event").and_then(Value::as_str) == Some(kind);
+        let found = self.seen.iter().rfind(|event| is(event)).map(|(_, event)| event.clone());
+        self.seen.retain(|event| !is(event));
+        found.ok_or_else(|| format!("no {kind} event came"))
+    }
+
     /// Waits for the code.
     pub(crate) fn code(&mut self) -> Result<(Duration, String), Trouble> {
         let (at, event) = self.event(&[("event", "code")])?;

@@ -105,7 +105,7 @@ impl Session {
             ending = talk.carry_out(&mut self, &mut life, effects).await;
         }
         let ending = ending.unwrap_or(Ending::Lost { relayed: talk.relayed });
-        talk.close(&ending).await;
+        talk.close(&self, &ending).await;
         self.transport.close().await;
         ending
     }
