@@ -121,8 +121,26 @@ pub enum Talk {
     },
     /// About a file.
     File(FileTalk),
+    /// About a recording.
+    Recording(RecordingTalk),
     /// The sender hangs up, now.
     Hangup,
+}
+
+/// What is said about recordings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum RecordingTalk {
+    /// The sender records both sides, or is about to; or not. Said anew after each reconnection.
+    State {
+        /// It does.
+        on: bool,
+    },
+    /// The sender's screen shows that the receiver does, or does not.
+    Shown {
+        /// That it does.
+        on: bool,
+    },
 }
 
 /// What is said about files; their bytes travel on a channel of their own (`share/frame.rs`).
@@ -339,6 +357,8 @@ mod tests {
             Talk::File(FileTalk::Take { id: 1, from: 0 }),
             Talk::File(FileTalk::Kept { id: 1 }),
             Talk::File(FileTalk::Stop { id: 1, yours: true, why: Stopped::NoSpace }),
+            Talk::Recording(RecordingTalk::State { on: true }),
+            Talk::Recording(RecordingTalk::Shown { on: false }),
             Talk::Hangup,
         ];
         talk.into_iter().map(Message::Talk).chain([Message::Auth([3; 32])]).collect()

@@ -13,6 +13,7 @@ use crate::share::frame::Frame;
 use crate::share::name::typed_path;
 use crate::share::{Act, Share};
 use bytes::Bytes;
+pub(super) use keeping::first_free;
 use sending::Sending;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
