@@ -4,6 +4,7 @@
 //! ```text
 //! start     process started -> code; answer started -> connected, first picture, first sound
 //! work      processor time and memory of each end of a call that runs, by /proc
+//! ear       a microphone's sound -> network -> a speaker's, through PulseAudio: chirps, found in both
 //! screen    test card -> H.264 -> network -> terminal output, parsed: the age of what is shown, by its clock bar
 //! ```
 #![cfg_attr(
@@ -17,6 +18,7 @@
 
 #[cfg(target_os = "linux")]
 mod call {
+    pub(crate) mod ear;
     pub(crate) mod end;
     pub(crate) mod figure;
     pub(crate) mod pair;
@@ -24,6 +26,19 @@ mod call {
     pub(crate) mod shown;
     pub(crate) mod start;
     pub(crate) mod work;
+
+    #[path = "../../tests/support"]
+    #[allow(
+        dead_code,
+        clippy::unwrap_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "of the tests, which need other parts of it, and fail by panicking"
+    )]
+    pub(crate) mod sound {
+        pub(crate) mod ear;
+        pub(crate) mod pulse;
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -37,7 +52,7 @@ fn main() {}
 #[cfg(target_os = "linux")]
 mod linux {
     use super::call::figure::Table;
-    use super::call::{end::Trouble, screen, start, work};
+    use super::call::{ear, end::Trouble, screen, start, work};
     use clap::{Parser, ValueEnum};
     use std::process::ExitCode;
     use std::time::Duration;
@@ -63,6 +78,7 @@ mod linux {
     enum Part {
         Start,
         Work,
+        Ear,
         Screen,
     }
 
@@ -88,6 +104,9 @@ mod linux {
         }
         if asked(Part::Work) {
             work::measure(&mut table, options.runs, Duration::from_secs(options.seconds))?;
+        }
+        if asked(Part::Ear) {
+            ear::measure(&mut table, options.runs)?;
         }
         if asked(Part::Screen) {
             screen::measure(&mut table, options.runs)?;
