@@ -88,8 +88,8 @@ struct Row {
 impl Row {
     fn take(talks: &mut End, hears: &mut End, ear: &mut Ear, ages: &Ages) -> Result<Self, Trouble> {
         let ids = [talks.id(), hears.id()];
-        talks.latest("stats")?;
-        let stats = hears.latest("stats")?;
+        talks.latest("stats");
+        let stats = hears.latest("stats").ok_or("no stats came")?;
         let audio = |field: &str| {
             stats.pointer(&format!("/audio/{field}")).and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN)
         };
