@@ -134,7 +134,8 @@ mod linux {
             });
             parts.push((*kbps, part.collect::<Vec<_>>()));
         }
-        if let Some(end) = [&own, &friend].iter().find_map(|end| end.of_kind("ended").next()) {
+        let ended = |end: &Process| end.of_kind("state").find(|event| event["state"] == "ended").cloned();
+        if let Some(end) = [&own, &friend].into_iter().find_map(ended) {
             println!("The call ended by itself: {end}");
             return false;
         }

@@ -236,6 +236,25 @@ impl Peer {
         Ok(())
     }
 
+    /// Holds sound and picture back until what was said last is acknowledged, or sound or picture comes: who has not
+    /// read an answer can't decode them, and on a narrow path they would be in its way.
+    pub fn hold_until_acknowledged(&self) {
+        self.media.hold();
+        let (channel, media) = (self.channel.clone(), Arc::clone(&self.media));
+        self.tasks.spawn(async move {
+            let acknowledged = async {
+                while let Some(channel) = channel.get() {
+                    if !media.holds() || !channel.outstanding_bytes().await.is_ok_and(|bytes| bytes > 0) {
+                        return;
+                    }
+                    tokio::time::sleep(DRAIN_INTERVAL).await;
+                }
+            };
+            let _ = tokio::time::timeout(media::FIRST_WAIT, acknowledged).await;
+            media.release();
+        });
+    }
+
     /// Sends one message of the files' channel. It waits for nothing but the stack: how much may be on its way is
     /// the caller's to know (`share/pace.rs`).
     ///

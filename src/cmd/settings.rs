@@ -7,6 +7,7 @@ use crate::config::settle;
 use crate::error::{Exit, Failure};
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::path::Path;
 use std::time::Instant;
 
 /// The config file, wherever it lies; where it names no proxy, the environment may.
@@ -26,7 +27,24 @@ fn variable(names: &[&str]) -> Option<String> {
 /// A call's settings.
 pub fn call(args: &CallArgs, file: &ConfigFile) -> Result<CallConfig, Failure> {
     let login = std::env::var("USER").or_else(|_| std::env::var("USERNAME")).unwrap_or_default();
-    settle::call(args, file, &login)
+    let config = settle::call(args, file, &login)?;
+    config.record.as_deref().map_or(Ok(()), can_record)?;
+    Ok(config)
+}
+
+/// Better said before the call than in it.
+fn can_record(path: &Path) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.is_dir() || folder.is_dir() {
+        return Ok(());
+    }
+    let message = format!("Nothing can be recorded to {}: there is no such folder.", path.display());
+    Err(Failure::new(
+        Exit::Failure,
+        "record_file",
+        message,
+        "Give --record a file in a folder that is there.",
+    ))
 }
 
 /// Starts the log, each line with the seconds since then: to a file, or (without a screen, when asked for with -v) to standard error.

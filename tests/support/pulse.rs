@@ -89,6 +89,15 @@ impl Pulse {
         assert!(self.pactl(&air));
     }
 
+    /// A second speaker and microphone, for another end: `spk2`, and `mic2`, which captures what `mic2src` plays.
+    pub(crate) fn add_second(&self) {
+        for module in [SPEAKER, MOUTH, MICROPHONE] {
+            let second = module.replace("spk", "spk2").replace("mic", "mic2").replace("Test-", "Second-");
+            let arguments: Vec<&str> = std::iter::once("load-module").chain(second.split(' ')).collect();
+            assert!(self.pactl(&arguments), "{second}");
+        }
+    }
+
     /// Pulls the microphone out.
     pub(crate) fn remove_microphone(&self) {
         assert!(self.pactl(&["unload-module", "module-remap-source"]));

@@ -250,6 +250,7 @@ impl Conversation {
         for talk in self.again.unsaid.take().unwrap_or_default() {
             self.say_now(talk).await;
         }
+        self.recording_meets_again(session).await;
         self.told_path = None;
         self.path(session).await;
     }

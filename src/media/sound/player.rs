@@ -3,8 +3,10 @@
 //!
 //! Public for whoever measures on a virtual clock; the call uses it in `playout.rs`.
 
+use super::heard::{Heard, Places, length};
 use crate::media::audio::{Decoder, OpusError, Recovery};
-use crate::media::frame::{FRAME_SAMPLES, MediaPacket, SAMPLE_RATE};
+use crate::media::frame::{FRAME_SAMPLES, MediaPacket};
+use crate::media::jitter::packet::duration;
 use crate::media::jitter::{JitterBuffer, JitterStats, Playout, Stretch};
 use crate::media::level::Loudness;
 use crate::media::stretch;
@@ -21,6 +23,9 @@ pub struct Player {
     quiet: bool,
     /// A packet was decoded.
     heard: bool,
+    /// The packets decoded for the last frame, and when their sound begins.
+    decoded: Vec<Heard>,
+    places: Places,
     /// Packets that were not Opus after all.
     undecodable: u64,
     /// Sound that the jitter buffer took for restored, and was not; and what stretching took out and put in.
@@ -41,6 +46,8 @@ impl Player {
             pending: Vec::new(),
             quiet: true,
             heard: false,
+            decoded: Vec::new(),
+            places: Places::default(),
             undecodable: 0,
             unrestored: Duration::ZERO,
             shortened: Duration::ZERO,
@@ -56,8 +63,10 @@ impl Player {
 
     /// The next 20 ms, on the clock of the packets' arrival; silence where nothing came.
     pub fn next_frame(&mut self, now: Duration, frame: &mut [f32; FRAME_SAMPLES]) {
+        self.decoded.clear();
         while self.pending.len() < FRAME_SAMPLES {
             let next = self.jitter.pull(now, self.quiet);
+            self.note(now, &next);
             self.play(next);
         }
         for (to, from) in frame.iter_mut().zip(self.pending.drain(..FRAME_SAMPLES)) {
@@ -72,6 +81,11 @@ impl Player {
         self.heard
     }
 
+    /// The packets that the last frame was made of, or will be continued by, and when their sound begins.
+    pub fn decoded(&self) -> &[Heard] {
+        &self.decoded
+    }
+
     /// The jitter buffer's counters; packets that could not be decoded count as refused.
     pub fn stats(&self) -> JitterStats {
         let stats = self.jitter.stats();
@@ -83,6 +97,19 @@ impl Player {
             lengthened: stats.lengthened + self.lengthened,
             delay: stats.delay + length(self.pending.len()),
             ..stats
+        }
+    }
+
+    /// Remembers a packet that is about to be decoded.
+    fn note(&mut self, now: Duration, next: &Playout) {
+        match next {
+            Playout::Silence => self.places.end(),
+            Playout::Decode(packet) | Playout::Stretch(packet, _) => {
+                let samples = duration(packet).unwrap_or(FRAME_SAMPLES);
+                let at = self.places.packet(now + length(self.pending.len()), samples);
+                self.decoded.push(Heard { packet: packet.clone(), at });
+            }
+            Playout::Recover { samples, .. } | Playout::Conceal { samples } => self.places.gap(*samples),
         }
     }
 
@@ -144,11 +171,6 @@ impl Player {
             Stretch::Lengthen => self.lengthened += length(stretch::lengthen(&mut self.pending, start)),
         }
     }
-}
-
-/// How long so many samples last.
-fn length(samples: usize) -> Duration {
-    Duration::from_nanos(samples as u64 * 1_000_000_000 / u64::from(SAMPLE_RATE))
 }
 
 #[cfg(test)]

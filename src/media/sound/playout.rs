@@ -5,8 +5,9 @@ use super::events::{SoundEvent, Teller};
 use super::player::Player;
 use super::shared::Shared;
 use crate::media::audio::OpusError;
-use crate::media::frame::{FRAME_DURATION, FRAME_SAMPLES, MediaPacket};
+use crate::media::frame::{Codec, FRAME_DURATION, FRAME_SAMPLES, MediaPacket};
 use crate::media::level::{Loudness, Meter};
+use crate::media::record::film::Of;
 use crate::media::sink::speaker::{Speaker, Want};
 use crate::media::sink::wav::WavSink;
 use std::sync::Arc;
@@ -92,6 +93,11 @@ impl Playing {
                 self.player.insert(packet);
             }
             self.player.next_frame(now, &mut frame);
+            if self.shared.tap.is_on() {
+                for heard in self.player.decoded() {
+                    self.shared.tap.put(Of::FriendSound, Codec::Opus, &heard.packet, true, heard.at);
+                }
+            }
             self.report(now, &frame);
             self.play(&frame);
         }
