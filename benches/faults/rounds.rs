@@ -55,15 +55,16 @@ impl Held {
 pub(crate) fn measure(rounds: usize) -> Option<bool> {
     let mut stage = Stage::begin("rounds", Scene::Homes(PortRestricted, PortRestricted), false)?;
     println!(
-        "\n| round | offerer: resident, descriptors, threads | answerer | slowest so far |\n|---|---|---|---|"
+        "\n| round | offerer: resident, descriptors, threads | answerer | longest silence told |\n|---|---|---|---|"
     );
     std::thread::sleep(EFFECT);
-    let mut held = vec![tell(0, &mut stage, Duration::ZERO)];
-    let mut slowest = Duration::ZERO;
+    let mut slowest = (Duration::ZERO, None);
+    let mut held = vec![tell(0, &stage, slowest)];
     for round in 1..=rounds {
         let what = ORDER[(round - 1) % ORDER.len()];
         match go_through(&mut stage, what) {
-            Ok(took) => slowest = slowest.max(took),
+            Ok(took) if took > slowest.0 => slowest = (took, Some(what)),
+            Ok(_) => {}
             Err(why) => {
                 println!("\nround {round}, {what:?}: {why}: MISSED");
                 return Some(false);
@@ -72,7 +73,7 @@ pub(crate) fn measure(rounds: usize) -> Option<bool> {
         let both = [stage.alice.id(), stage.bob.id()].map(Held::by);
         held.push(both);
         if round % 10 == 0 || round == rounds {
-            tell(round, &mut stage, slowest);
+            tell(round, &stage, slowest);
         }
     }
     let exits = stage.hang_up();
@@ -81,50 +82,51 @@ pub(crate) fn measure(rounds: usize) -> Option<bool> {
     Some(exits == [0, 0] && whole == [true, true])
 }
 
-/// One fault; how long until both ends heard each other again.
+/// One fault; how long statistics told of seconds without sound.
 fn go_through(stage: &mut Stage, what: What) -> Result<Duration, String> {
     let since = what.strike(stage);
-    let began = Instant::now();
-    // Statistics of the second before the fault may still be on their way.
-    std::thread::sleep(EFFECT);
-    await_sound(stage)?;
-    let took = since.elapsed().saturating_sub(EFFECT).min(began.elapsed());
+    let took = await_sound(stage, since)?;
     if what == What::Parted {
         stage.world().unite();
         if !stage.await_paths(false, DIRECT) {
             return Err("no direct path was found".to_owned());
         }
-        await_sound(stage)?;
+        await_sound(stage, Instant::now())?;
     }
     Ok(took)
 }
 
-fn await_sound(stage: &mut Stage) -> Result<(), String> {
-    let began = Instant::now();
-    for end in 0..2 {
-        stage.ends()[end].take_what_came();
-        let known = stage.ends()[end].events.len();
-        while !stage.ends()[end].events[known..].iter().any(is_heard) {
-            if let Some(why) = stage.over() {
-                return Err(why);
-            }
-            if began.elapsed() > LIMIT {
-                return Err(format!("no sound at {}", ["the offerer's", "the answerer's"][end]));
-            }
-            std::thread::sleep(Duration::from_millis(20));
-            stage.ends()[end].take_what_came();
+/// Waits until both ends tell of sound, and for a while at the least; how long after `since` one told of none.
+fn await_sound(stage: &mut Stage, since: Instant) -> Result<Duration, String> {
+    let mut known = stage.ends().map(|end| end.events.len());
+    let (mut hear, mut silent) = ([false; 2], Duration::ZERO);
+    while since.elapsed() < EFFECT || hear != [true; 2] {
+        if let Some(why) = stage.over() {
+            return Err(why);
         }
+        if since.elapsed() > LIMIT {
+            return Err(format!("sound at the offerer's and the answerer's: {hear:?}"));
+        }
+        for (index, end) in stage.ends().into_iter().enumerate() {
+            for event in end.events[known[index]..].iter().filter(|event| event["event"] == "stats") {
+                hear[index] = is_heard(event);
+                silent = if hear[index] { silent } else { since.elapsed() };
+            }
+            known[index] = end.events.len();
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
-    Ok(())
+    Ok(silent)
 }
 
-fn tell(round: usize, stage: &mut Stage, slowest: Duration) -> [Held; 2] {
+fn tell(round: usize, stage: &Stage, (silent, what): (Duration, Option<What>)) -> [Held; 2] {
     let both = [stage.alice.id(), stage.bob.id()].map(Held::by);
     let [alice, bob] = both.map(|held| {
         let mb = held.resident_kb as f64 / 1_024.0;
         format!("{mb:.1} MB, {}, {}", held.descriptors, held.threads)
     });
-    println!("| {round} | {alice} | {bob} | {:.1} s |", slowest.as_secs_f64());
+    let what = what.map(|what| format!(" ({what:?})")).unwrap_or_default();
+    println!("| {round} | {alice} | {bob} | {:.1} s{what} |", silent.as_secs_f64());
     both
 }
 

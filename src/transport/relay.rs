@@ -37,6 +37,9 @@ const STEADY: Duration = Duration::from_secs(5);
 /// A relay that refused over one transport may have said yes over another: so long its answer is waited for.
 const SECOND_OPINION: Duration = Duration::from_secs(1);
 
+/// So long UDP is waited for that worked before: it is asked again once a second.
+const UDP_FIRST: Duration = Duration::from_millis(1_100);
+
 /// An address that nobody here knows.
 const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 /// As much as is told of what a proxy said.
@@ -74,12 +77,11 @@ enum Failure {
 impl Keeper {
     /// Until the transport is closed or the relay is hopeless.
     pub(super) async fn run(self) {
-        let mut pause = FIRST_PAUSE;
-        let mut said = Vec::new();
+        let (mut pause, mut said, mut by_udp) = (FIRST_PAUSE, Vec::new(), false);
         loop {
-            match self.establish().await {
+            match self.establish(by_udp).await {
                 Ok(success) => {
-                    pause = FIRST_PAUSE;
+                    (pause, by_udp) = (FIRST_PAUSE, success.path.protocol == Protocol::Udp);
                     said.clear();
                     let since = Instant::now();
                     if !self.serve(success).await {
@@ -149,8 +151,9 @@ impl Keeper {
         again
     }
 
-    /// All ways, each a little after the one before; the first that allocates wins.
-    async fn establish(&self) -> Result<Success, ServerProblem> {
+    /// All ways, each a little after the one before; the first that allocates wins. Where UDP went before (`by_udp`) a
+    /// network that is just back may let TCP through sooner, by the hazard of who asks again when.
+    async fn establish(&self, by_udp: bool) -> Result<Success, ServerProblem> {
         let addresses = self.servers.names.resolve(&self.relay.host, 0).await;
         let mut reachable = self.reachable(&addresses);
         if addresses.is_empty() && self.proxy().is_some() {
@@ -167,10 +170,17 @@ impl Keeper {
                 this.attempt(server, way).await
             });
         }
-        let mut refusal = None;
+        let (mut refusal, mut second_best) = (None, None);
         loop {
-            let patience = if refusal.is_some() { SECOND_OPINION } else { Duration::MAX };
+            let patience = match (&refusal, &second_best) {
+                (None, None) => Duration::MAX,
+                (_, Some(_)) => UDP_FIRST,
+                (Some(_), None) => SECOND_OPINION,
+            };
             match tokio::time::timeout(patience, attempts.join_next()).await {
+                Ok(Some(Ok(Ok(success)))) if by_udp && success.path.protocol != Protocol::Udp => {
+                    second_best.get_or_insert(success);
+                }
                 Ok(Some(Ok(Ok(success)))) => return Ok(success),
                 Ok(Some(Ok(Err(Some(problem))))) if is_hopeless(&problem) => return Err(problem),
                 Ok(Some(Ok(Err(Some(problem))))) => refusal = refusal.or(Some(problem)),
@@ -178,7 +188,7 @@ impl Keeper {
                 Ok(None) | Err(_) => break,
             }
         }
-        Err(refusal.unwrap_or_else(|| ServerProblem::Silent(self.relay.protocols())))
+        second_best.ok_or_else(|| refusal.unwrap_or_else(|| ServerProblem::Silent(self.relay.protocols())))
     }
 
     /// The first address of each family that one of our sockets has.
@@ -240,7 +250,9 @@ impl Keeper {
         loop {
             match line.next_event().await {
                 TurnEvent::Allocated { relayed, taken, mapped } => {
-                    mapped.into_iter().for_each(|mapped| line.set_mapped(mapped));
+                    if let Some(mapped) = mapped {
+                        line.set_mapped(mapped);
+                    }
                     let path = RelayPath { link: self.index, server, protocol, from, taken };
                     return Ok(Success { line: held, relayed, path });
                 }

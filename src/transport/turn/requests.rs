@@ -16,6 +16,9 @@ const LONGEST_RTO: Duration = Duration::from_secs(1);
 /// RFC 8489 §6.2.2 waits 39.5 s for an answer on a stream; a person does not.
 const STREAM_PATIENCE: Duration = Duration::from_secs(8);
 
+/// An allocation that there is answers sooner, or its NAT has forgotten the connection, which TCP notices after minutes.
+const REFRESH_PATIENCE: Duration = Duration::from_secs(4);
+
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Request {
@@ -86,7 +89,8 @@ impl Requests {
         bytes: &[u8],
         stale: u8,
     ) {
-        let next = now + if self.stream { STREAM_PATIENCE } else { RTO };
+        let patience = if request == Request::Refresh { REFRESH_PATIENCE } else { STREAM_PATIENCE };
+        let next = now + if self.stream { patience } else { RTO };
         self.pending.insert(id, Pending { request, stale, bytes: bytes.to_vec(), sent: 1, next });
     }
 
