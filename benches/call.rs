@@ -5,6 +5,7 @@
 //! start     process started -> code; answer started -> connected, first picture, first sound
 //! work      processor time and memory of each end of a call that runs, by /proc
 //! long      memory, delay, sound against picture over hours
+//! ear       a microphone's sound -> network -> a speaker's, through PulseAudio: chirps, found in both
 //! screen    test card -> H.264 -> network -> terminal output, parsed: the age of what is shown, by its clock bar
 //! ```
 #![cfg_attr(
@@ -18,6 +19,7 @@
 
 #[cfg(target_os = "linux")]
 mod call {
+    pub(crate) mod ear;
     pub(crate) mod end;
     pub(crate) mod figure;
     pub(crate) mod long;
@@ -29,6 +31,19 @@ mod call {
     pub(crate) mod speech;
     pub(crate) mod start;
     pub(crate) mod work;
+
+    #[path = "../../tests/support"]
+    #[allow(
+        dead_code,
+        clippy::unwrap_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "of the tests, which need other parts of it, and fail by panicking"
+    )]
+    pub(crate) mod sound {
+        pub(crate) mod ear;
+        pub(crate) mod pulse;
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -42,7 +57,7 @@ fn main() {}
 #[cfg(target_os = "linux")]
 mod linux {
     use super::call::figure::Table;
-    use super::call::{end::Trouble, long, screen, start, work};
+    use super::call::{ear, end::Trouble, long, screen, start, work};
     use clap::{Parser, ValueEnum};
     use std::process::ExitCode;
     use std::time::Duration;
@@ -71,6 +86,7 @@ mod linux {
     enum Part {
         Start,
         Work,
+        Ear,
         Screen,
         Long,
     }
@@ -100,6 +116,9 @@ mod linux {
         }
         if asked(Part::Work) {
             work::measure(&mut table, options.runs, Duration::from_secs(options.seconds))?;
+        }
+        if asked(Part::Ear) {
+            ear::measure(&mut table, options.runs)?;
         }
         if asked(Part::Screen) {
             screen::measure(&mut table, options.runs)?;

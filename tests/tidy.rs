@@ -17,6 +17,7 @@ const PURE: &[&str] = &[
     "src/call/ending.rs",
     "src/call/event",
     "src/call/path.rs",
+    "src/call/peer/follow.rs",
     "src/call/peer/ledger.rs",
     "src/call/peer/nacks.rs",
     "src/call/rate",

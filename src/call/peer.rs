@@ -26,6 +26,7 @@ mod checks;
 mod classic;
 mod counters;
 mod events;
+mod follow;
 mod gate;
 mod interceptors;
 mod ledger;
@@ -37,6 +38,7 @@ mod numbers;
 mod outbox;
 mod packets;
 mod reception;
+mod runtime;
 mod sdp;
 mod sent;
 mod socket;
@@ -64,7 +66,8 @@ use negotiation::Negotiator;
 use nudge::Nudge;
 use outbox::Outbox;
 use rtc::data_channel::RTCDataChannelInit;
-use socket::{Tasks, Wire};
+use runtime::Tasks;
+use socket::Wire;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -152,6 +155,8 @@ impl Peer {
         tasks.spawn(pump.run());
         let hurried = Arc::clone(&wire);
         tasks.spawn(async move { hurried.hurry().await });
+        let listening = Arc::clone(&wire);
+        tasks.spawn(async move { listening.listen().await });
         tasks.spawn(outlets.run(Arc::clone(&media), config.sent.clone()));
         let nudge = Nudge::default();
         let (bulk, files) = Bulk::new();
@@ -229,6 +234,25 @@ impl Peer {
         channel.send(message.into()).await?;
         self.nudge.said();
         Ok(())
+    }
+
+    /// Holds sound and picture back until what was said last is acknowledged, or sound or picture comes: who has not
+    /// read an answer can't decode them, and on a narrow path they would be in its way.
+    pub fn hold_until_acknowledged(&self) {
+        self.media.hold();
+        let (channel, media) = (self.channel.clone(), Arc::clone(&self.media));
+        self.tasks.spawn(async move {
+            let acknowledged = async {
+                while let Some(channel) = channel.get() {
+                    if !media.holds() || !channel.outstanding_bytes().await.is_ok_and(|bytes| bytes > 0) {
+                        return;
+                    }
+                    tokio::time::sleep(DRAIN_INTERVAL).await;
+                }
+            };
+            let _ = tokio::time::timeout(media::FIRST_WAIT, acknowledged).await;
+            media.release();
+        });
     }
 
     /// Sends one message of the files' channel. It waits for nothing but the stack: how much may be on its way is

@@ -198,6 +198,14 @@ impl Conversation {
                 self.media.iter().for_each(|media| media.receives(codec));
                 Vec::new()
             }
+            PeerEvent::Quiet => {
+                self.listen_closely(session, life).await;
+                Vec::new()
+            }
+            PeerEvent::Heard => {
+                self.calm_down(session, life);
+                Vec::new()
+            }
             PeerEvent::ChannelOpen => Vec::new(),
         }
     }

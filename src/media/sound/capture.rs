@@ -153,7 +153,7 @@ impl Capture {
             let drive = self.drive(&pacer);
             match pacer.step(self.shared.now(), drive) {
                 Step::Wait(wait) => std::thread::sleep(wait.min(NAP)),
-                Step::Drop => self.fill(&mut frame),
+                Step::Drop(frames) => (0..frames).for_each(|_| self.fill(&mut frame)),
                 Step::Send(at) => {
                     self.fill(&mut frame);
                     self.send(&mut frame, at);
