@@ -43,9 +43,8 @@ impl Ends {
 
     /// Both hear each other some time from now.
     fn hear(&mut self) {
-        for end in [&mut self.alice, &mut self.bob] {
-            end.hears(AFTER, SOON);
-        }
+        self.alice.hears(AFTER, SOON);
+        self.bob.hears(0.0, SOON);
     }
 
     fn hang_up(mut self) {
