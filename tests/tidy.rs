@@ -42,7 +42,6 @@ const PURE: &[&str] = &[
     "src/media/level.rs",
     "src/media/record/",
     "src/media/resample.rs",
-    "src/media/sound/heard.rs",
     "src/media/sound/pace.rs",
     "src/media/sound/player.rs",
     "src/media/source/tone.rs",

@@ -70,10 +70,11 @@ impl Recording {
         match *talk {
             RecordingTalk::State { on } => {
                 let shown = Act::Say(RecordingTalk::Shown { on });
-                let news = (std::mem::replace(&mut self.friend, on) != on).then(|| {
-                    Act::Emit(CallEvent::Recording(RecordingEvent { from: Side::Remote, on, path: None }))
-                });
-                news.into_iter().chain([shown]).collect()
+                if std::mem::replace(&mut self.friend, on) == on {
+                    return vec![shown];
+                }
+                let event = RecordingEvent { from: Side::Remote, on, path: None };
+                vec![Act::Emit(CallEvent::Recording(event)), shown]
             }
             RecordingTalk::Shown { on: true } => match std::mem::take(&mut self.own) {
                 Own::Asked { path, .. } => {
@@ -184,7 +185,7 @@ mod tests {
         let mut recording = Recording::default();
         recording.wish(seconds(0), true, None);
         for at in [2, 4, 6] {
-            assert_eq!(recording.tick(seconds(at) - Duration::from_millis(1)), []);
+            assert_eq!(recording.tick(Duration::from_millis(at * 1_000 - 1)), []);
             assert_eq!(recording.tick(seconds(at)), [TOLD]);
         }
         assert_eq!(recording.tick(seconds(8)), [Act::Emit(CallEvent::Warning(untold())), OVER]);

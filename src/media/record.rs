@@ -9,6 +9,7 @@
 mod avc;
 pub mod film;
 pub mod matroska;
+pub(in crate::media) mod places;
 
 use crate::media::frame::Codec;
 use bytes::Bytes;
@@ -105,7 +106,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Begins to record what comes by these taps; the setting's start is filled in. `tell` hears of everything, on the
+    /// Begins to record what comes by these taps, from now on. `tell` hears of everything, on the
     /// recording's thread, where it may block.
     ///
     /// # Errors
@@ -117,6 +118,7 @@ impl Recorder {
         make: MakeFile,
         tell: impl FnMut(News) + Send + 'static,
     ) -> io::Result<Self> {
+        let setting = Setting { start: clock.started.elapsed(), unix: (clock.unix)(), ..setting };
         let (to, frames) = sync_channel(FRAMES);
         for tap in &taps {
             // Already now: a recorder that is dropped at once closes what it has opened.
@@ -169,7 +171,6 @@ impl<T: FnMut(News)> Writing<T> {
     }
 
     fn write(&mut self, setting: Setting, frames: &Receiver<Shot>) -> io::Result<()> {
-        let setting = Setting { start: self.now(), unix: (self.clock.unix)(), ..setting };
         let mut reel = self.reel(Film::new(setting))?;
         loop {
             match frames.recv_timeout(TICK) {

@@ -14,7 +14,6 @@
 
 mod capture;
 mod events;
-mod heard;
 mod pace;
 pub mod player;
 mod playout;
@@ -22,7 +21,6 @@ mod shared;
 
 pub use crate::media::device::DeviceKind;
 pub use events::SoundEvent;
-pub use heard::Heard;
 pub use shared::Levels;
 
 use crate::config::{AudioChoice, SpeakerChoice};

@@ -1,4 +1,5 @@
 //! Recordings of calls between two real processes, looked at with ffmpeg's tools.
+#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use super::support::process::Process;
 use super::support::{film, signal};

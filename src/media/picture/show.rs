@@ -7,6 +7,7 @@ use crate::media::assemble::playout::Playout;
 use crate::media::assemble::{AccessUnit, AssembleEvent, Assembler};
 use crate::media::frame::{Codec, MediaPacket, VIDEO_CLOCK, VideoFrame};
 use crate::media::record::film::Of;
+use crate::media::record::places::Places;
 use crate::media::sink::y4m::Y4mWriter;
 use crate::media::slot::Slot;
 use crate::media::video::{self, VideoDecoder, VideoError};
@@ -21,6 +22,8 @@ const IDLE: Duration = Duration::from_millis(200);
 /// Coded pictures that wait for their time: more is a sender that plays tricks with time stamps, and they are
 /// shown at once.
 const MAX_WAITING: usize = 64;
+/// In a recording pictures keep the sender's intervals, as long as that is no further from when they were shown.
+const RECORDING_SLACK: Duration = Duration::from_millis(40);
 
 pub(super) struct Show {
     shared: Arc<Shared>,
@@ -36,6 +39,9 @@ pub(super) struct Show {
     key_needed: bool,
     any_shown: bool,
     asked: u64,
+    places: Places,
+    /// The last shown picture's RTP timestamp.
+    last: u64,
 }
 
 impl Show {
@@ -57,6 +63,8 @@ impl Show {
             key_needed: false,
             any_shown: false,
             asked: 0,
+            places: Places::new(RECORDING_SLACK),
+            last: 0,
         }
     }
 
@@ -129,10 +137,7 @@ impl Show {
         match self.decode(unit) {
             Ok(Some(mut frame)) => {
                 self.key_needed = false;
-                if self.shared.tap.is_on() {
-                    let data = Bytes::copy_from_slice(&unit.data);
-                    self.shared.tap.put(Of::FriendPicture, unit.codec, &data, unit.key, due);
-                }
+                self.record(due, unit);
                 let since_first = unit.timestamp.saturating_sub(1 << 32);
                 frame.at =
                     Duration::from_micros(since_first.saturating_mul(1000) / u64::from(VIDEO_CLOCK / 1000));
@@ -151,6 +156,18 @@ impl Show {
                 self.key_needed = true;
                 self.assembler.handle_decode_error(self.shared.now());
             }
+        }
+    }
+
+    /// Hands a picture in that was due at that time.
+    fn record(&mut self, due: Duration, unit: &AccessUnit) {
+        let since = unit.timestamp.saturating_sub(std::mem::replace(&mut self.last, unit.timestamp));
+        self.places
+            .advance(Duration::from_micros(since.saturating_mul(1_000) / u64::from(VIDEO_CLOCK / 1_000)));
+        let at = self.places.place(due);
+        if self.shared.tap.is_on() {
+            let data = Bytes::copy_from_slice(&unit.data);
+            self.shared.tap.put(Of::FriendPicture, unit.codec, &data, unit.key, at);
         }
     }
 

@@ -70,7 +70,7 @@ pub struct Shot {
 /// What became of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Taken {
-    /// It is in the file, or will be.
+    /// It is in the file, or will be, or is not missed.
     Kept,
     /// It is of no use; a key picture of this track would be.
     KeyWanted,
@@ -143,11 +143,15 @@ impl Film {
     pub fn next(&self, start: Duration, unix: u64) -> Self {
         let begun = |of: Of| self.reels.get(of.index()).is_some_and(|reel| reel.last.is_some());
         let pictures = [begun(Of::FriendPicture), begun(Of::OwnPicture)];
-        Self::new(Setting { start, unix, pictures, ..self.setting.clone() })
+        Self::new(Setting { pictures, start, unix, ..self.setting.clone() })
     }
 
     /// Takes a frame in.
     pub fn put(&mut self, shot: Shot) -> Taken {
+        // Sound from before belongs to nothing; a picture from before is still to be seen.
+        if !shot.of.is_picture() && shot.at < self.setting.start {
+            return Taken::Kept;
+        }
         let headed = self.head.is_some();
         let ms = self.since_start(shot.at);
         let Some(reel) = self.reels.get_mut(shot.of.index()) else { return Taken::Kept };

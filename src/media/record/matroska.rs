@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(head.bytes[head.size_at as usize - 4..][..12], [&id(0x1853_8067)[..], &UNKNOWN].concat());
         let patches = head.finish(1_000_000, 999_000);
         assert_eq!(patches[0].1.len(), void().len());
-        assert_eq!(head.bytes[patches[0].0 as usize..][..2], [0xEC, 0x80 | 30]);
+        assert_eq!(head.bytes[patches[0].0 as usize..][..2], [0xEC, 0x9E]);
         let whole = 1_000_000 - head.segment_at;
         assert_eq!(patches[1], (head.size_at, [&[1], &whole.to_be_bytes()[1..]].concat()));
     }

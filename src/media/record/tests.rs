@@ -29,7 +29,7 @@ fn sound(tap: &Tap, n: u64) {
         Codec::Opus,
         &Bytes::from_static(&[0x78, 0, 0]),
         true,
-        Duration::from_millis(n * 20),
+        Duration::from_millis(1_000 + n * 20),
     );
 }
 

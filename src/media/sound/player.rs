@@ -3,14 +3,24 @@
 //!
 //! Public for whoever measures on a virtual clock; the call uses it in `playout.rs`.
 
-use super::heard::{Heard, Places, length};
 use crate::media::audio::{Decoder, OpusError, Recovery};
-use crate::media::frame::{FRAME_SAMPLES, MediaPacket};
+use crate::media::frame::{FRAME_DURATION, FRAME_SAMPLES, MediaPacket, SAMPLE_RATE};
 use crate::media::jitter::packet::duration;
 use crate::media::jitter::{JitterBuffer, JitterStats, Playout, Stretch};
 use crate::media::level::Loudness;
+use crate::media::record::places::Places;
 use crate::media::stretch;
+use bytes::Bytes;
 use std::time::Duration;
+
+/// A packet that was played.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// The packet.
+    pub packet: Bytes,
+    /// When its sound begins, on the clock of the packets' arrival, evenly.
+    pub at: Duration,
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -47,7 +57,7 @@ impl Player {
             quiet: true,
             heard: false,
             decoded: Vec::new(),
-            places: Places::default(),
+            places: Places::new(FRAME_DURATION),
             undecodable: 0,
             unrestored: Duration::ZERO,
             shortened: Duration::ZERO,
@@ -106,10 +116,13 @@ impl Player {
             Playout::Silence => self.places.end(),
             Playout::Decode(packet) | Playout::Stretch(packet, _) => {
                 let samples = duration(packet).unwrap_or(FRAME_SAMPLES);
-                let at = self.places.packet(now + length(self.pending.len()), samples);
+                let at = self.places.place(now + length(self.pending.len()));
+                self.places.advance(length(samples));
                 self.decoded.push(Heard { packet: packet.clone(), at });
             }
-            Playout::Recover { samples, .. } | Playout::Conceal { samples } => self.places.gap(*samples),
+            Playout::Recover { samples, .. } | Playout::Conceal { samples } => {
+                self.places.advance(length(*samples));
+            }
         }
     }
 
@@ -171,6 +184,11 @@ impl Player {
             Stretch::Lengthen => self.lengthened += length(stretch::lengthen(&mut self.pending, start)),
         }
     }
+}
+
+/// How long so many samples last.
+fn length(samples: usize) -> Duration {
+    Duration::from_nanos(samples as u64 * 1_000_000_000 / u64::from(SAMPLE_RATE))
 }
 
 #[cfg(test)]
