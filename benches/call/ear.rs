@@ -30,9 +30,8 @@ pub(crate) fn measure(table: &mut Table, runs: u32) -> Result<(), Trouble> {
     let told = |name: &str| runs.iter().map(|(_, told)| number(told, name)).collect::<Vec<_>>();
     table.row(of("of it in the jitter buffer, as told", None), &told("buffer_ms"));
     table.row(of("concealed in a run", None), &told("concealed_ms"));
-    let (heard, missed) = runs.iter().fold((0, 0), |sum, (run, _)| {
-        (sum.0 + run.delays.len(), sum.1 + run.missed)
-    });
+    let (heard, missed) =
+        runs.iter().fold((0, 0), |sum, (run, _)| (sum.0 + run.delays.len(), sum.1 + run.missed));
     note(&format!("{heard} of {} chirps heard", heard + missed));
     Ok(())
 }

@@ -37,6 +37,7 @@ mod numbers;
 mod outbox;
 mod packets;
 mod reception;
+mod remote_clock;
 mod sdp;
 mod sent;
 mod socket;
@@ -55,7 +56,7 @@ pub use types::{IceCredentials, PeerConfig, PeerError, PeerEvent, PeerSample};
 
 use crate::call::event::PathKind;
 use crate::call::identity;
-use crate::media::frame::{EncodedFrame, MediaPacket};
+use crate::media::frame::{EncodedFrame, MediaKind, MediaPacket, Moment};
 use bulk::Bulk;
 use bytes::Bytes;
 use events::{Handler, Note, Notes, OpenChannel, Pump};
@@ -136,6 +137,7 @@ impl Peer {
         let (notes, queue) = Notes::new();
         let wire = Wire::new(config.ports.clone(), config.relay_hold, config.started, notes.clone());
         let (media, inlets) = Media::new(config.sent.ssrcs(), config.started, notes.clone());
+        media.sends(config.sent.clone());
         let handler = Arc::new(Handler(notes.clone()));
         let registry = || interceptors::registry(&media, &wire, config.started);
         let (connection, tasks) = stack::build(&config, &wire, registry, handler).await?;
@@ -311,6 +313,17 @@ impl Peer {
     pub fn sample(&self) -> PeerSample {
         let (audio, video) = self.media.sample();
         PeerSample { at: self.media.at(self.media.now()), round_trip: self.wire.round_trip(), audio, video }
+    }
+
+    /// How long before `at` (on the call's clock) the remote end captured what bears this RTP timestamp, as far as
+    /// its sender reports tell; wrong by half of what the two ways differ.
+    pub fn age(&self, kind: MediaKind, moment: Moment) -> Option<Duration> {
+        self.media.counters().age(kind, moment.timestamp, moment.at)
+    }
+
+    /// Own sound is stamped so many microseconds later than it is captured, which sender reports make good.
+    pub fn sound_late(&self, micros: i64) {
+        self.media.set_sound_late(micros);
     }
 
     /// The ciphers in use, DTLS and SRTP, as their standards name them; known from `Connected` on.

@@ -129,8 +129,7 @@ pub(crate) struct Heard {
 /// Speaks `count` chirps (0.6 s each) into the sink `mouth`, and listens to the sink `ear`.
 pub(crate) fn mouth_to_ear(pulse: &Pulse, mouth: &str, ear: &str, count: usize) -> Heard {
     let zero = Instant::now();
-    let [spoken, heard] =
-        [mouth, ear].map(|sink| Recorder::start(pulse, &format!("{sink}.monitor"), zero));
+    let [spoken, heard] = [mouth, ear].map(|sink| Recorder::start(pulse, &format!("{sink}.monitor"), zero));
     let file = std::env::temp_dir().join(format!("p2pcall-chirps-{}.wav", std::process::id()));
     write(&file, count);
     let mut player = pulse.command("paplay");

@@ -47,8 +47,9 @@ pub(super) struct DelayWindow {
     quickest: i64,
     /// What the spread of the arrivals asks for.
     in_time: i64,
-    /// By when most packets have come, after the quickest.
+    /// By when most packets have come, after the quickest; and all.
     restorers: i64,
+    slowest: i64,
     /// Timestamp behind it and length in frames of each gap lately.
     gaps: VecDeque<(i64, usize)>,
     /// How many frames of a gap there shall be time to restore.
@@ -71,6 +72,7 @@ impl DelayWindow {
         self.quickest = slowest(0.0);
         self.in_time = slowest(IN_TIME) + MARGIN - self.quickest;
         self.restorers = slowest(RESTORERS) + SLACK - self.quickest;
+        self.slowest = slowest(1.0) - self.quickest;
         if self.gaps.front().is_some_and(|(behind, _)| timestamp - behind > GAPS_FOR) {
             self.gaps.pop_front();
             self.make_room();
@@ -105,7 +107,14 @@ impl DelayWindow {
     /// The delay to aim at.
     pub(super) fn target(&self) -> i64 {
         let with_room = self.restorers + self.room.max(1) as i64 * FRAME;
-        with_room.max(self.in_time).min(MAX_TARGET)
+        let room = if self.is_clean() { with_room.min(self.slowest + MARGIN) } else { with_room };
+        room.max(self.in_time).min(MAX_TARGET)
+    }
+
+    /// Whether nothing was lost for so long that there is little to restore: what nevertheless is lost is
+    /// invented, once, and from then on there is room again.
+    fn is_clean(&self) -> bool {
+        self.gaps.is_empty() && self.transits.len() == WINDOW
     }
 
     /// The delay of a frame if it is played `now`: since when the quickest packet would have brought it.
@@ -146,6 +155,20 @@ mod tests {
     }
 
     #[test]
+    fn where_nothing_was_lost_no_room_is_kept_and_all_packets_are_waited_for() {
+        let mut window = DelayWindow::default();
+        for n in 0..WINDOW as i64 + 50 {
+            // One packet in a hundred is later than the margin would cover.
+            let late = if n % 100 == 60 { 12_000 } else { 0 };
+            window.arrival(n * 20_000 + late, n * 960);
+            let known = n >= WINDOW as i64 - 1;
+            assert_eq!(window.target(), if known { 12_000 + MARGIN } else { SLACK + FRAME }, "packet {n}");
+        }
+        window.lost(600 * 960, 960, 960);
+        assert_eq!(window.target(), SLACK + FRAME);
+    }
+
+    #[test]
     fn bursts_make_room_for_their_restoration_until_they_are_forgotten() {
         let mut window = DelayWindow::default();
         let arrive = |window: &mut DelayWindow, n: i64| window.arrival(n * 20_000, n * 960);
@@ -156,7 +179,7 @@ mod tests {
             assert_eq!(window.target(), SLACK + room * FRAME, "{frames} frames");
         }
         (61..1_700).for_each(|n| arrive(&mut window, n));
-        assert_eq!(window.target(), SLACK + FRAME);
+        assert_eq!(window.target(), MARGIN);
         // A friend whose packets restore nothing further back needs no such room.
         window.lost(1_700 * 960, 5 * 960, 960);
         assert_eq!(window.target(), SLACK + FRAME);
