@@ -4,6 +4,7 @@
 //! ```text
 //! start     process started -> code; answer started -> connected, first picture, first sound
 //! work      processor time and memory of each end of a call that runs, by /proc
+//! long      memory, delay, sound against picture over hours
 //! ear       a microphone's sound -> network -> a speaker's, through PulseAudio: chirps, found in both
 //! screen    test card -> H.264 -> network -> terminal output, parsed: the age of what is shown, by its clock bar
 //! ```
@@ -21,9 +22,13 @@ mod call {
     pub(crate) mod ear;
     pub(crate) mod end;
     pub(crate) mod figure;
+    pub(crate) mod long;
     pub(crate) mod pair;
     pub(crate) mod screen;
     pub(crate) mod shown;
+    #[path = "../quality/speech.rs"]
+    #[expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+    pub(crate) mod speech;
     pub(crate) mod start;
     pub(crate) mod work;
 
@@ -52,7 +57,7 @@ fn main() {}
 #[cfg(target_os = "linux")]
 mod linux {
     use super::call::figure::Table;
-    use super::call::{ear, end::Trouble, screen, start, work};
+    use super::call::{ear, end::Trouble, long, screen, start, work};
     use clap::{Parser, ValueEnum};
     use std::process::ExitCode;
     use std::time::Duration;
@@ -69,6 +74,9 @@ mod linux {
         /// How long each call runs whose processor time is taken, seconds
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
         seconds: u64,
+        /// How long the call of `long` is watched, minutes; it is measured only when asked for by name
+        #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
+        minutes: u64,
         /// Cargo's own word for "measure": without it (`cargo test --all-targets`) nothing is done
         #[arg(long, hide = true)]
         bench: bool,
@@ -80,6 +88,7 @@ mod linux {
         Work,
         Ear,
         Screen,
+        Long,
     }
 
     pub(super) fn main() -> ExitCode {
@@ -97,6 +106,9 @@ mod linux {
     }
 
     fn measure(options: &Options) -> Result<(), Trouble> {
+        if options.parts == [Part::Long] {
+            return long::measure(options.minutes);
+        }
         let asked = |part| options.parts.is_empty() || options.parts.contains(&part);
         let mut table = Table::begin(options.runs);
         if asked(Part::Start) {

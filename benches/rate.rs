@@ -108,10 +108,8 @@ mod linux {
         let film = film::make(&folder.path().join("film.y4m"), "testsrc2=size=1280x720:rate=30", 3);
         world.set_weather(Who::Alice, narrow(options.rates[0]));
         let start = |machine: &str, words: &[&str]| {
-            let before = world.lab.before(machine);
-            let before: Vec<&str> = before.iter().map(String::as_str).collect();
             let common = ["--no-servers", "--no-portmap", "--audio", "tone", "--speaker", "none"];
-            Process::start_in(&before, &[words, &common].concat())
+            world.lab.start(machine, words, &common)
         };
         let mut friend = start("bob", &["offer", "--video", "none"]);
         let code = friend.wait_for_code(PATIENCE);
@@ -136,7 +134,8 @@ mod linux {
             });
             parts.push((*kbps, part.collect::<Vec<_>>()));
         }
-        if let Some(end) = [&own, &friend].iter().find_map(|end| end.of_kind("ended").next()) {
+        let ended = |end: &Process| end.of_kind("state").find(|event| event["state"] == "ended").cloned();
+        if let Some(end) = [&own, &friend].into_iter().find_map(ended) {
             println!("The call ended by itself: {end}");
             return false;
         }

@@ -16,6 +16,7 @@ pub mod identity;
 pub mod path;
 pub mod peer;
 pub mod rate;
+pub mod recording;
 pub mod session;
 pub mod silence;
 pub mod stats;
@@ -177,12 +178,14 @@ impl Call {
                 vec![Effect::Emit(CallEvent::Chat { from: Side::Remote, text })]
             }
             Talk::File(talk) if self.is_connected() => vec![Effect::FileHeard(talk)],
+            Talk::Recording(talk) if self.is_connected() => vec![Effect::RecordingHeard(talk)],
             // Which path it is: the session's business; chat before the call: nobody's.
             Talk::Seen { .. }
             | Talk::Candidates { .. }
             | Talk::Approach { .. }
             | Talk::Punch { .. }
             | Talk::Chat { .. }
+            | Talk::Recording(_)
             | Talk::File(_) => Vec::new(),
             Talk::Hangup => self.end(Ending::RemoteHungUp { connected: self.is_connected() }),
         }
@@ -305,7 +308,8 @@ impl Call {
             }
             Command::Say(text) => self.say(&text),
             Command::Send(path) if self.is_connected() => vec![Effect::SendFile(path)],
-            Command::Send(_) => vec![nobody_yet()],
+            Command::Record { on, path } if self.is_connected() => vec![Effect::Record { on, path }],
+            Command::Send(_) | Command::Record { .. } => vec![Effect::nobody_yet()],
             Command::Verify => self.words.words().map_or_else(Vec::new, |words| {
                 vec![Effect::Emit(CallEvent::Verify { words: words.to_owned(), verified: true })]
             }),
@@ -335,7 +339,7 @@ impl Call {
             return Vec::new();
         }
         if !self.is_connected() {
-            return vec![nobody_yet()];
+            return vec![Effect::nobody_yet()];
         }
         vec![
             Effect::Send(Talk::Chat { text: text.clone() }),
@@ -391,10 +395,6 @@ impl Call {
         let told = (!self.is_ringing()).then_some(Effect::Send(talk));
         told.into_iter().chain(self.end(ending)).collect()
     }
-}
-
-fn nobody_yet() -> Effect {
-    Effect::warning("not_connected", "There is nobody to talk to yet.", "Wait for `connected`.")
 }
 
 #[cfg(test)]

@@ -291,6 +291,10 @@ pub struct CallArgs {
     /// Keep the friend's files in this folder [default: the working directory]
     #[arg(long, value_name = "DIR", env = "P2PCALL_SAVE_TO")]
     pub save_to: Option<PathBuf>,
+    /// Record both sides to this Matroska file, or to a new one in this folder, once connected; the friend is told, and
+    /// sees it as long as it lasts
+    #[arg(long, value_name = "PATH", env = "P2PCALL_RECORD")]
+    pub record: Option<PathBuf>,
     /// Give up if not connected by then
     #[arg(long, value_name = "SECONDS", env = "P2PCALL_TIMEOUT")]
     pub timeout: Option<f64>,

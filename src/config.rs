@@ -136,4 +136,6 @@ pub struct CallConfig {
     pub reconnect: Duration,
     /// Where the friend's files are kept.
     pub save_to: PathBuf,
+    /// Both sides are recorded from the beginning, to this file or folder.
+    pub record: Option<PathBuf>,
 }

@@ -31,6 +31,7 @@ pub mod jitter;
 pub mod level;
 pub mod picture;
 pub mod quiet;
+pub mod record;
 pub mod rehearsal;
 pub mod resample;
 pub mod sink;
@@ -47,6 +48,7 @@ use crate::error::Failure;
 use device::DeviceKind;
 use frame::{Codec, EncodedFrame, MediaKind, MediaPacket, VideoFrame};
 use picture::{Picture, PictureConfig, PictureStats};
+use record::Tap;
 use slot::{Screens, Slot};
 use sound::{Levels, Sound, SoundConfig, SoundStats};
 use std::time::{Duration, Instant};
@@ -222,6 +224,11 @@ impl Media {
     /// The friend's picture.
     pub fn remote(&self) -> &Slot<VideoFrame> {
         &self.picture.remote
+    }
+
+    /// Where a recording takes sound and picture.
+    pub fn taps(&self) -> [Tap; 2] {
+        [self.sound.tap(), self.picture.tap()]
     }
 
     /// Counters and levels. Cheap.

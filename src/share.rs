@@ -149,9 +149,11 @@ impl Share {
     /// So much of a file has left and was acknowledged, or has come and was kept.
     pub fn moved(&mut self, side: Side, id: u32, done: u64) -> Vec<Act> {
         let known = match side {
-            Side::Local => {
-                self.outgoing.iter().find(|file| file.id == id).map(|file| (&file.name, file.bytes))
-            }
+            Side::Local => self
+                .outgoing
+                .iter()
+                .find(|file| file.id == id && done <= file.bytes)
+                .map(|file| (&file.name, file.bytes)),
             Side::Remote => self.incoming.iter_mut().find(|file| file.id == id).map(|file| {
                 file.done = done;
                 (&file.name, file.bytes)
@@ -193,6 +195,19 @@ impl Share {
         acts
     }
 
+    /// The call is over: what had begun and has not arrived is told.
+    pub fn over(&mut self) -> Vec<Act> {
+        let incoming = self.incoming.drain(..).filter(|file| file.taken);
+        let incoming = incoming.map(|file| (Side::Remote, file.name, file.bytes));
+        let outgoing = self.outgoing.drain(..).map(|file| (Side::Local, file.name, file.bytes));
+        let ended = |(side, name, bytes): (Side, String, u64)| {
+            let message = format!("{name} did not arrive whole: the call ended before.");
+            let again = warning("file_unfinished", message, "Send it again in the next call.");
+            [event(side, FileState::Failed, &name, bytes, 0), again]
+        };
+        incoming.chain(outgoing).flat_map(ended).collect()
+    }
+
     fn offered(&mut self, id: u32, name: &str, bytes: u64) -> Vec<Act> {
         if let Some(file) = self.incoming.iter().find(|file| file.id == id) {
             let from = file.done;
@@ -222,11 +237,10 @@ impl Share {
     }
 
     fn wanted(&mut self, id: u32, from: u64) -> Vec<Act> {
-        let Some(file) = self.outgoing.iter_mut().find(|file| file.id == id && from <= file.bytes) else {
-            return Vec::new();
-        };
+        // What moves already moves on: whoever asks again and again would have it read again and again.
+        let wanted = |file: &&mut Outgoing| file.id == id && from <= file.bytes && !file.moving;
+        let Some(file) = self.outgoing.iter_mut().find(wanted) else { return Vec::new() };
         file.wanted = Some(from);
-        file.moving = false;
         self.send_next()
     }
 

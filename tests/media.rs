@@ -6,6 +6,8 @@
     reason = "a test fails by panicking and prints what it measured"
 )]
 
+#[path = "media/recording.rs"]
+mod recording;
 mod support;
 
 use std::path::{Path, PathBuf};

@@ -16,6 +16,8 @@ mod support;
 mod changes;
 #[path = "nat/diagnose.rs"]
 mod diagnose;
+#[path = "nat/failing.rs"]
+mod failing;
 #[path = "nat/foreseen.rs"]
 mod foreseen;
 #[path = "nat/liars.rs"]

@@ -258,15 +258,7 @@ fn a_tenth_of_all_packets_may_be_lost() {
     let Some(lab) = Lab::new(&["alice", "bob"]) else { return };
     lab.cable("alice:eth0=10.9.0.1/24", "bob:eth0=10.9.0.2/24");
     for machine in ["alice", "bob"] {
-        lab.rules(
-            machine,
-            "table ip loss {
-               chain here {
-                 type filter hook input priority 0;
-                 iifname eth0 numgen random mod 100 < 10 drop;
-               }
-             }",
-        );
+        lab.lose(machine, 10);
     }
     for _ in 0..3 {
         let mut ends = Ends::begin(&lab, ALONE);

@@ -6,7 +6,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use p2pcall::call::event::{
     AudioStats, CallEvent, CallState, CodeEvent, CodeForm, CodeKind, CodecNames, DirectionStats, Notice,
-    PathEvent, PathKind, Protocol, Side, StateEvent, StatsEvent, VideoStats,
+    PathEvent, PathKind, Protocol, RecordingEvent, Side, StateEvent, StatsEvent, VideoStats,
 };
 use p2pcall::code::network::{Mapping, NetworkSummary, Udp};
 use p2pcall::nat::explain::{Attempt, Pair, Reply, explain};
@@ -62,6 +62,10 @@ impl Script {
         keys.chars().fold(self, |script, key| {
             script.then(Msg::Key(KeyEvent::new(KeyCode::Char(key), KeyModifiers::NONE)))
         })
+    }
+
+    fn key(self, key: KeyCode) -> Self {
+        self.then(Msg::Key(KeyEvent::new(key, KeyModifiers::NONE)))
     }
 
     fn tick(mut self, at: u64) -> Self {
@@ -227,6 +231,27 @@ fn talk() -> Script {
         .keys("mtthat is bet")
 }
 
+/// A call in which much was said, seen at its chat's end.
+fn chat() -> Script {
+    let said = |from, text: &str| CallEvent::Chat { from, text: text.to_owned() };
+    let mut script = call();
+    for n in 1..=12 {
+        script = script.call(said(Side::Remote, &format!("point {n} of the list")));
+    }
+    script
+        .call(said(Side::Remote, "can you see the whiteboard, or is the lamp in front of it again?"))
+        .call(said(Side::Local, "a little more to the left"))
+        .call(said(Side::Remote, &format!("https://example.org/{}", "long/".repeat(12))))
+        .call(said(Side::Remote, "\u{1b}[2Jevil \u{202e}txt.exe"))
+        .call(recording(Side::Remote, true))
+        .keys("c")
+}
+
+fn recording(from: Side, on: bool) -> CallEvent {
+    let path = (from == Side::Local).then(|| "/home/alice/p2pcall-2026-11-23T06-33-04Z.mkv".to_owned());
+    CallEvent::Recording(RecordingEvent { from, on, path })
+}
+
 fn demo() -> Script {
     Script::new(Role::Demo)
         .call(path(PathKind::Relay))
@@ -312,6 +337,57 @@ fn the_call_gives_the_picture_all_it_can() {
 }
 
 #[test]
+fn the_chat_has_a_pane() {
+    check("chat", &chat());
+    let typing = chat().keys("tthat is better").key(KeyCode::PageUp);
+    check("chat_typing", &typing);
+    check("chat_diagnostics", &chat().keys("d"));
+    let unread = shown(&chat().keys("c").call(words(false)).0, (80, 24));
+    assert!(!unread.contains("unread"), "{unread}");
+    let said = CallEvent::Chat { from: Side::Remote, text: "there?".to_owned() };
+    let unread = shown(&chat().keys("c").call(said).0, (80, 24));
+    assert!(unread.contains("1 unread: c"), "{unread}");
+}
+
+#[test]
+fn whoever_records_both_screens_say_so_at_any_size() {
+    for (script, words) in [
+        (call().call(recording(Side::Local, true)), "● recording"),
+        (call().call(recording(Side::Remote, true)), "● Bob is recording"),
+        (
+            call().call(recording(Side::Remote, true)).call(recording(Side::Local, true)),
+            "● recording at both ends",
+        ),
+        (demo().call(recording(Side::Local, true)), "● recording"),
+    ] {
+        for keys in ["", "mv", "d", "tx"] {
+            let mut script = script.0.clone();
+            script = Script(script).keys(keys).0;
+            for size in SIZES {
+                script.size = size;
+                let text = shown(&script, size);
+                assert!(text.contains(words), "{text}");
+            }
+        }
+        let over = script.call(recording(Side::Local, false)).call(recording(Side::Remote, false));
+        assert!(!shown(&over.0, (80, 24)).contains('●'));
+    }
+}
+
+#[test]
+fn the_most_useful_keys_are_named_where_there_is_little_room() {
+    let words = |columns, keys| {
+        let text = shown(&call().keys(keys).0, (columns, 24));
+        text.lines().last().unwrap_or_default().to_owned()
+    };
+    for key in ["? help", "q quit", "m mute", "c chat", "s file", "v camera"] {
+        assert!(words(80, "").contains(key) && words(90, "").contains(key), "{key}: {}", words(80, ""));
+    }
+    assert!(words(90, "").contains("r record"), "{}", words(90, ""));
+    assert!(words(40, "mv").contains("? help"), "{}", words(40, "mv"));
+}
+
+#[test]
 fn panes_lie_over_the_call() {
     check("help", &call().keys("?"));
     check("words", &call().keys("w"));
@@ -333,6 +409,7 @@ fn a_terminal_without_utf8_gets_ascii_only() {
         consent(),
         talk(),
         demo(),
+        chat(),
         call().keys("d?"),
     ] {
         script.0.look = Look { colors: ColorDepth::Never, utf8: false, cell: CELL };
@@ -357,11 +434,11 @@ fn the_typical_code_and_its_qr_fit_80x24() {
 
 /// Any of the screens, with text of any kind in it.
 fn any_script() -> impl Strategy<Value = Script> {
-    let start = 0..8_usize;
+    let start = 0..9_usize;
     (start, any::<String>(), any::<bool>(), "[?dwtqorcm]{0,4}", 1_u32..4000, 1_u32..4000).prop_map(
         |(start, text, utf8, keys, width, height)| {
             let trying = || reply().call(attempt()).keys("d");
-            let all = [waiting, reply, prompt, consent, call, talk, demo, trying];
+            let all = [waiting, reply, prompt, consent, call, talk, demo, trying, chat];
             let mut script = (all[start % all.len()])();
             script.0.look = Look { colors: ColorDepth::Ansi, utf8, cell: CELL };
             script
@@ -372,6 +449,7 @@ fn any_script() -> impl Strategy<Value = Script> {
                 .then(Msg::Picture(Which::Remote, (width, height)))
                 .then(Msg::Picture(Which::Local, (height, width)))
                 .keys(&keys)
+                .key(KeyCode::PageUp)
         },
     )
 }

@@ -183,14 +183,7 @@ mod devices {
 
     fn spoken(name: &str, hertz: f64) -> PathBuf {
         let path = scratch(name);
-        // In syllables: a tone that never pauses is taken for noise.
-        let tone: Vec<f32> = (0..48_000 * 30)
-            .map(|n| {
-                let spoken = if n % 28_800 < 19_200 { 0.3 } else { 0.0 };
-                spoken * (f64::from(n) * hertz * std::f64::consts::TAU / 48_000.0).sin() as f32
-            })
-            .collect();
-        signal::write_wav(&path, 48_000, &tone);
+        signal::write_wav(&path, 48_000, &signal::syllables(30, hertz));
         path
     }
 

@@ -40,9 +40,20 @@ impl lab::Lab {
         self.start(machine, args, &["--video", "none", "--audio", "tone", "--speaker", "none"])
     }
 
-    fn start(&self, machine: &str, args: &[&str], media: &[&str]) -> process::Process {
+    /// The same with this sound and picture.
+    pub(crate) fn start(&self, machine: &str, args: &[&str], media: &[&str]) -> process::Process {
+        self.start_with(machine, &[], &[args, media].concat())
+    }
+
+    /// A p2pcall on one of its machines, with some variables in its environment.
+    pub(crate) fn start_with(
+        &self,
+        machine: &str,
+        environment: &[(&str, std::path::PathBuf)],
+        args: &[&str],
+    ) -> process::Process {
         let before = self.before(machine);
         let before: Vec<&str> = before.iter().map(String::as_str).collect();
-        process::Process::start_in(&before, &[args, media].concat())
+        process::Process::start_with(environment, &before, args)
     }
 }

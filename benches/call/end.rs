@@ -83,6 +83,15 @@ impl End {
         Err(format!("{fields:?} did not come; instead:\n{}", story.join("\n")))
     }
 
+    /// The last event of this kind that came by now; those before it are forgotten.
+    pub(crate) fn latest(&mut self, kind: &str) -> Option<Value> {
+        self.seen.extend(self.events.try_iter());
+        let is = |(_, event): &(Duration, Value)| event.get("event").and_then(Value::as_str) == Some(kind);
+        let found = self.seen.iter().rfind(|event| is(event)).map(|(_, event)| event.clone());
+        self.seen.retain(|event| !is(event));
+        found
+    }
+
     /// Waits for the code.
     pub(crate) fn code(&mut self) -> Result<(Duration, String), Trouble> {
         let (at, event) = self.event(&[("event", "code")])?;
@@ -98,13 +107,6 @@ impl End {
     /// Waits for the first remote `audio` or `video`.
     pub(crate) fn first(&mut self, kind: &str) -> Result<Duration, Trouble> {
         Ok(self.event(&[("event", "media"), ("kind", kind)])?.0)
-    }
-
-    /// The newest event of this kind that has come by now.
-    pub(crate) fn latest(&mut self, kind: &str) -> Option<Value> {
-        self.seen.extend(self.events.try_iter());
-        let of_kind = |event: &Value| event.get("event").and_then(Value::as_str) == Some(kind);
-        self.seen.iter().rev().map(|(_, event)| event).find(|event| of_kind(event)).cloned()
     }
 
     /// Hangs up, and waits until the process is gone.

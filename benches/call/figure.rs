@@ -81,7 +81,7 @@ pub(crate) fn quantile(sorted: &[f64], fraction: f64) -> f64 {
 }
 
 /// The load of the last minute: processes that run or want to.
-fn load() -> String {
+pub(crate) fn load() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().unwrap_or("?").to_owned()
 }

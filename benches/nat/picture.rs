@@ -4,7 +4,6 @@ use super::super::figure::{Figure, Table};
 use super::super::natlab::kind::{Kind, Side};
 use super::super::natlab::relay::Relay;
 use super::super::natlab::world::World;
-use super::super::support::process::Process;
 use std::time::{Duration, Instant};
 
 /// Nothing here takes so long.
@@ -51,13 +50,10 @@ impl Case {
         let relay = Relay::start(&world);
         let (stun, link) = (Relay::stun(), relay.options());
         let start = |machine: &str, words: &[&str]| {
-            let before = world.lab.before(machine);
-            let before: Vec<&str> = before.iter().map(String::as_str).collect();
-            let mut all: Vec<&str> = words.to_vec();
-            all.extend(["--video", "test", "--audio", "tone", "--speaker", "none"]);
             let link = link.iter().filter(|_| machine == "alice");
-            all.extend(stun.iter().chain(link).map(String::as_str));
-            Process::start_in(&before, &all)
+            let all: Vec<&str> =
+                words.iter().copied().chain(stun.iter().chain(link).map(String::as_str)).collect();
+            world.lab.start(machine, &all, &["--video", "test", "--audio", "tone", "--speaker", "none"])
         };
         let mut alice = start("alice", &["offer"]);
         let code = alice.wait_for_code(PATIENCE);

@@ -5,7 +5,7 @@ use super::judge::{Judge, directory};
 use super::random::{Loss, Random};
 use super::speech;
 use p2pcall::media::audio::Encoder;
-use p2pcall::media::frame::{Codec, FRAME_SAMPLES, MediaPacket, PIECE_SAMPLES};
+use p2pcall::media::frame::{Codec, FRAME_SAMPLES, MediaPacket};
 use p2pcall::media::jitter::JitterStats;
 use p2pcall::media::sound::player::Player;
 use std::time::Duration;
@@ -13,6 +13,8 @@ use std::time::Duration;
 /// What the network takes at the least, and the moment at which the speaker wants its frames, microseconds.
 const TRANSIT: f64 = 200_000.0;
 const PHASE: u64 = 7_000;
+/// What the speaker wants at a time, samples: 5 ms.
+const PIECE: usize = 240;
 /// Packets between two reports: a second.
 const REPORT: usize = 50;
 
@@ -141,7 +143,7 @@ fn play(packets: Vec<MediaPacket>, frames: u64, bytes: usize) -> Heard {
         while let Some(packet) = packets.next_if(|packet| packet.arrived <= now) {
             player.insert(packet);
         }
-        let mut piece = [0.0; PIECE_SAMPLES];
+        let mut piece = [0.0; PIECE];
         player.fill(now, &mut piece);
         samples.extend(piece);
         if player.heard() {

@@ -1,9 +1,14 @@
 //! PURE: the messages of the data channel, values to bytes and back. The first one is the raw
 //! authentication of the call code; all others are small JSON objects with a `type`, so that a browser page
-//! can speak them too. Knows no channel: what arrives here is hostile until parsed.
+//! can speak them too; long ones are deflated (RFC 1951) behind a byte that says so, for the sake of narrow paths.
+//! Knows no channel: what arrives here is hostile until parsed.
 
 use super::event::PathKind;
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
 use serde::{Deserialize, Serialize};
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 
 /// The longest message taken from the network, bytes: whole session descriptions fit with room to spare.
@@ -20,6 +25,10 @@ const MAX_CANDIDATES: usize = 32;
 const MAX_UFRAG: usize = 256;
 /// The first byte of an authentication; no JSON text begins with it.
 const AUTH_TAG: u8 = 0x01;
+/// The first byte of a deflated message.
+const DEFLATED_TAG: u8 = 0x02;
+/// What is longer is deflated, bytes.
+const LONG: usize = 500;
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,8 +121,26 @@ pub enum Talk {
     },
     /// About a file.
     File(FileTalk),
+    /// About a recording.
+    Recording(RecordingTalk),
     /// The sender hangs up, now.
     Hangup,
+}
+
+/// What is said about recordings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum RecordingTalk {
+    /// The sender records both sides, or is about to; or not. Said anew after each reconnection.
+    State {
+        /// It does.
+        on: bool,
+    },
+    /// The sender's screen shows that the receiver does, or does not.
+    Shown {
+        /// That it does.
+        on: bool,
+    },
 }
 
 /// What is said about files; their bytes travel on a channel of their own (`share/frame.rs`).
@@ -209,7 +236,10 @@ impl Message {
     pub fn encode(&self) -> Vec<u8> {
         match self {
             Self::Auth(mac) => std::iter::once(AUTH_TAG).chain(*mac).collect(),
-            Self::Talk(talk) => serde_json::to_vec(talk).unwrap_or_default(),
+            Self::Talk(talk) => {
+                let text = serde_json::to_vec(talk).unwrap_or_default();
+                if text.len() > LONG { deflated(&text) } else { text }
+            }
         }
     }
 
@@ -222,7 +252,15 @@ impl Message {
             let mac = mac.try_into().map_err(|_| MessageError::Unknown("authentication".into()))?;
             return Ok(Self::Auth(mac));
         }
-        let talk: Talk = serde_json::from_slice(bytes)
+        let inflated;
+        let text = match bytes.split_first() {
+            Some((&DEFLATED_TAG, rest)) => {
+                inflated = inflated_from(rest)?;
+                &inflated
+            }
+            _ => bytes,
+        };
+        let talk: Talk = serde_json::from_slice(text)
             .map_err(|error| MessageError::Unknown(clean(&error.to_string(), 120)))?;
         Ok(Self::Talk(match talk {
             Talk::Hello { name, mut candidates } => {
@@ -247,6 +285,23 @@ impl Message {
             other => other,
         }))
     }
+}
+
+fn deflated(text: &[u8]) -> Vec<u8> {
+    let mut out = DeflateEncoder::new(vec![DEFLATED_TAG], Compression::best());
+    // Neither fails: they write into memory.
+    let _ = out.write_all(text);
+    out.finish().unwrap_or_default()
+}
+
+/// Never more than a message may have, however much was packed into it.
+fn inflated_from(bytes: &[u8]) -> Result<Vec<u8>, MessageError> {
+    let mut text = Vec::new();
+    DeflateDecoder::new(bytes)
+        .take(MAX_MESSAGE as u64 + 1)
+        .read_to_end(&mut text)
+        .map_err(|_| MessageError::Unknown("not deflated".into()))?;
+    if text.len() > MAX_MESSAGE { Err(MessageError::TooLong(text.len())) } else { Ok(text) }
 }
 
 /// A foreign text made fit for a screen: control and formatting characters become spaces (a right-to-left
@@ -302,6 +357,8 @@ mod tests {
             Talk::File(FileTalk::Take { id: 1, from: 0 }),
             Talk::File(FileTalk::Kept { id: 1 }),
             Talk::File(FileTalk::Stop { id: 1, yours: true, why: Stopped::NoSpace }),
+            Talk::Recording(RecordingTalk::State { on: true }),
+            Talk::Recording(RecordingTalk::Shown { on: false }),
             Talk::Hangup,
         ];
         talk.into_iter().map(Message::Talk).chain([Message::Auth([3; 32])]).collect()
@@ -312,6 +369,19 @@ mod tests {
         for message in everything() {
             assert_eq!(Message::decode(&message.encode()), Ok(message));
         }
+    }
+
+    #[test]
+    fn a_long_message_is_deflated_and_a_small_one_can_not_hold_a_huge_one() {
+        let sdp = "a=rtpmap:111 opus/48000/2\r\n".repeat(200);
+        let long = Message::Talk(Talk::Description { kind: DescriptionKind::Offer, sdp });
+        let bytes = long.encode();
+        assert!(bytes.len() < LONG, "{}", bytes.len());
+        assert_eq!(Message::decode(&bytes), Ok(long));
+        let bomb = deflated(&vec![b' '; 10_000_000]);
+        assert!(bomb.len() < MAX_MESSAGE);
+        assert_eq!(Message::decode(&bomb), Err(MessageError::TooLong(MAX_MESSAGE + 1)));
+        assert!(matches!(Message::decode(b"\x02no"), Err(MessageError::Unknown(_))));
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod checks;
 mod classic;
 mod counters;
 mod events;
+mod follow;
 mod gate;
 mod interceptors;
 mod ledger;
@@ -38,10 +39,12 @@ mod outbox;
 mod packets;
 mod reception;
 mod remote_clock;
+mod runtime;
 mod sdp;
 mod sent;
 mod socket;
 mod stack;
+mod timing;
 mod types;
 
 pub use checks::RELAY_HOLD;
@@ -56,7 +59,7 @@ pub use types::{IceCredentials, PeerConfig, PeerError, PeerEvent, PeerSample};
 
 use crate::call::event::PathKind;
 use crate::call::identity;
-use crate::media::frame::{EncodedFrame, MediaKind, MediaPacket, Moment};
+use crate::media::frame::{EncodedFrame, MediaPacket};
 use bulk::Bulk;
 use bytes::Bytes;
 use events::{Handler, Note, Notes, OpenChannel, Pump};
@@ -65,7 +68,8 @@ use negotiation::Negotiator;
 use nudge::Nudge;
 use outbox::Outbox;
 use rtc::data_channel::RTCDataChannelInit;
-use socket::{Tasks, Wire};
+use runtime::Tasks;
+use socket::Wire;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -154,6 +158,8 @@ impl Peer {
         tasks.spawn(pump.run());
         let hurried = Arc::clone(&wire);
         tasks.spawn(async move { hurried.hurry().await });
+        let listening = Arc::clone(&wire);
+        tasks.spawn(async move { listening.listen().await });
         tasks.spawn(outlets.run(Arc::clone(&media), config.sent.clone()));
         let nudge = Nudge::default();
         let (bulk, files) = Bulk::new();
@@ -231,6 +237,25 @@ impl Peer {
         channel.send(message.into()).await?;
         self.nudge.said();
         Ok(())
+    }
+
+    /// Holds sound and picture back until what was said last is acknowledged, or sound or picture comes: who has not
+    /// read an answer can't decode them, and on a narrow path they would be in its way.
+    pub fn hold_until_acknowledged(&self) {
+        self.media.hold();
+        let (channel, media) = (self.channel.clone(), Arc::clone(&self.media));
+        self.tasks.spawn(async move {
+            let acknowledged = async {
+                while let Some(channel) = channel.get() {
+                    if !media.holds() || !channel.outstanding_bytes().await.is_ok_and(|bytes| bytes > 0) {
+                        return;
+                    }
+                    tokio::time::sleep(DRAIN_INTERVAL).await;
+                }
+            };
+            let _ = tokio::time::timeout(media::FIRST_WAIT, acknowledged).await;
+            media.release();
+        });
     }
 
     /// Sends one message of the files' channel. It waits for nothing but the stack: how much may be on its way is
@@ -313,17 +338,6 @@ impl Peer {
     pub fn sample(&self) -> PeerSample {
         let (audio, video) = self.media.sample();
         PeerSample { at: self.media.at(self.media.now()), round_trip: self.wire.round_trip(), audio, video }
-    }
-
-    /// How long before `at` (on the call's clock) the remote end captured what bears this RTP timestamp, as far as
-    /// its sender reports tell; wrong by half of what the two ways differ.
-    pub fn age(&self, kind: MediaKind, moment: Moment) -> Option<Duration> {
-        self.media.counters().age(kind, moment.timestamp, moment.at)
-    }
-
-    /// Own sound is stamped so many microseconds later than it is captured, which sender reports make good.
-    pub fn sound_late(&self, micros: i64) {
-        self.media.set_sound_late(micros);
     }
 
     /// The ciphers in use, DTLS and SRTP, as their standards name them; known from `Connected` on.

@@ -22,6 +22,7 @@ mod media;
 mod meeting;
 mod offer;
 mod punch;
+mod recording;
 mod relayed;
 
 use super::Role;

@@ -1,6 +1,6 @@
 //! What goes into the life of a call and what comes out of it, and how long each step may take. Only values.
 
-use super::channel::{Candidate, DescriptionKind, FileTalk, Talk};
+use super::channel::{Candidate, DescriptionKind, FileTalk, RecordingTalk, Talk};
 use super::ending::Ending;
 use super::event::{CallEvent, Command, Notice};
 use super::verify::Verification;
@@ -109,6 +109,15 @@ pub enum Effect {
     DecideFile(bool),
     /// The friend speaks of a file.
     FileHeard(FileTalk),
+    /// Record both sides, or stop it.
+    Record {
+        /// From now on.
+        on: bool,
+        /// Into this file or folder.
+        path: Option<std::path::PathBuf>,
+    },
+    /// The friend speaks of a recording.
+    RecordingHeard(RecordingTalk),
     /// The path is silent: look for the friend on every other.
     Seek,
     /// The path is back: show it, and ask for a whole picture.
@@ -130,6 +139,11 @@ impl super::Call {
 }
 
 impl Effect {
+    /// Tells the person that what was asked for takes a friend.
+    pub(super) fn nobody_yet() -> Self {
+        Self::warning("not_connected", "There is nobody to talk to yet.", "Wait for `connected`.")
+    }
+
     /// Tells the person of something that is not as it should be.
     pub fn warning(code: &'static str, message: &str, help: &str) -> Self {
         Self::Emit(CallEvent::Warning(Notice { code, message: message.into(), help: help.into() }))

@@ -45,6 +45,7 @@ pub async fn run(args: DemoArgs) -> Result<Exit, Failure> {
         // The code lets the friend in at the relay.
         network: NetworkConfig { relays: Vec::new(), ..alice.network.clone() },
         duration: None,
+        record: None,
         ..alice.clone()
     };
     let no_qr = QrArgs { qr: When::Never, qr_png: None };

@@ -6,6 +6,9 @@ use crate::config::file::{self, ConfigFile};
 use crate::config::settle;
 use crate::error::{Exit, Failure};
 use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+use std::time::Instant;
 
 /// The config file, wherever it lies; where it names no proxy, the environment may.
 pub fn config_file() -> Result<ConfigFile, Failure> {
@@ -24,10 +27,28 @@ fn variable(names: &[&str]) -> Option<String> {
 /// A call's settings.
 pub fn call(args: &CallArgs, file: &ConfigFile) -> Result<CallConfig, Failure> {
     let login = std::env::var("USER").or_else(|_| std::env::var("USERNAME")).unwrap_or_default();
-    settle::call(args, file, &login)
+    let config = settle::call(args, file, &login)?;
+    config.record.as_deref().map_or(Ok(()), can_record)?;
+    Ok(config)
 }
 
-/// Starts the log: to a file, or (without a screen, when asked for with -v) to standard error.
+/// Better said before the call than in it.
+fn can_record(path: &Path) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.is_dir() || folder.is_dir() {
+        return Ok(());
+    }
+    let message = format!("Nothing can be recorded to {}: there is no such folder.", path.display());
+    Err(Failure::new(
+        Exit::Failure,
+        "record_file",
+        message,
+        "Give --record a file in a folder that is there.",
+    ))
+}
+
+/// Starts the log, each line with the seconds since then: to a file, or (without a screen, when asked for with -v) to standard error.
+#[expect(clippy::disallowed_methods, reason = "the edge where the clock is read")]
 pub fn start_log(args: &CallArgs) -> Result<(), Failure> {
     let level = match args.verbose {
         0 if args.log_file.is_none() => return Ok(()),
@@ -53,6 +74,15 @@ pub fn start_log(args: &CallArgs) -> Result<(), Failure> {
     };
     // The stack's own chatter only when everything is wanted: its errors print whole packets.
     let others = if args.verbose > 1 { level } else { log::LevelFilter::Error };
-    env_logger::Builder::new().filter_level(others).filter_module("p2pcall", level).target(target).init();
+    let began = Instant::now();
+    env_logger::Builder::new()
+        .filter_level(others)
+        .filter_module("p2pcall", level)
+        .target(target)
+        .format(move |line, record| {
+            let (level, module) = (record.level(), record.target());
+            writeln!(line, "[{:8.3} {level:5} {module}] {}", began.elapsed().as_secs_f64(), record.args())
+        })
+        .init();
     Ok(())
 }

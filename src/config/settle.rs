@@ -34,6 +34,7 @@ pub fn call(args: &CallArgs, file: &ConfigFile, login: &str) -> Result<CallConfi
         timeout: seconds("--timeout", args.timeout.or(file.timeout))?,
         reconnect: reconnect(args.reconnect.or(file.reconnect))?,
         save_to: args.save_to.clone().or_else(|| file.save_to.clone()).unwrap_or_else(|| ".".into()),
+        record: args.record.clone(),
     })
 }
 

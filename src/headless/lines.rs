@@ -52,6 +52,15 @@ fn command(text: &str) -> Result<Command, Notice> {
         ("say", text) => Ok(Command::Say(text.into())),
         ("send", "") => Err(notice("`/send` needs a file's path.", "Type /send and the path.")),
         ("send", path) => Ok(Command::Send(path.into())),
+        ("record", "on") => Ok(Command::Record { on: true, path: None }),
+        ("record", "off") => Ok(Command::Record { on: false, path: None }),
+        ("record", rest) => match rest.split_once(char::is_whitespace) {
+            Some(("on", path)) => Ok(Command::Record { on: true, path: Some(path.trim().into()) }),
+            _ => Err(notice(
+                "`/record` takes `on`, with a path or without, or `off`.",
+                "Type /record on, or /record off.",
+            )),
+        },
         ("verify", "") => Ok(Command::Verify),
         ("accept", "") => Ok(Command::Accept),
         ("refuse", "") => Ok(Command::Refuse),
@@ -59,7 +68,7 @@ fn command(text: &str) -> Result<Command, Notice> {
         ("hangup", "") => Ok(Command::Hangup),
         _ => Err(notice(
             &format!("`/{}` is not a command.", crate::call::channel::clean(text, 40)),
-            "Commands: /mute /unmute /headphones on|off /video on|off /say TEXT /send PATH /verify /accept /refuse /stats /hangup",
+            "Commands: /mute /unmute /headphones on|off /video on|off /say TEXT /send PATH /record on [PATH]|off /verify /accept /refuse /stats /hangup",
         )),
     }
 }
@@ -83,6 +92,9 @@ mod tests {
             ("  /video off\r\n", Command::Video(false)),
             ("/say  hello there ", Command::Say("hello there".into())),
             ("/send a b.txt", Command::Send("a b.txt".into())),
+            ("/record on", Command::Record { on: true, path: None }),
+            ("/record on  my call.mkv ", Command::Record { on: true, path: Some("my call.mkv".into()) }),
+            ("/record off", Command::Record { on: false, path: None }),
             ("/verify", Command::Verify),
             ("/accept", Command::Accept),
             ("/refuse", Command::Refuse),
@@ -96,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_typo_is_answered_with_the_list() {
-        for line in ["/mut", "/video", "/say", "/send", "/hangup now"] {
+        for line in ["/mut", "/video", "/say", "/send", "/record", "/record maybe", "/hangup now"] {
             assert!(Parser::default().line(line).is_err(), "{line}");
         }
     }

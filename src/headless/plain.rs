@@ -1,11 +1,11 @@
 //! PURE: an event -> one line for a person who reads a log rather than a screen.
 
 use crate::call::event::{
-    CallEvent, CallState, CodeEvent, CodeKind, FileEvent, FileState, Notice, PathEvent, Side, StateEvent,
-    StatsEvent,
+    CallEvent, CallState, CodeEvent, CodeKind, FileEvent, FileState, Notice, PathEvent, RecordingEvent, Side,
+    StateEvent, StatsEvent,
 };
 
-/// The line, or nothing: `quiet` keeps codes, errors, chat and the end.
+/// The line, or nothing: `quiet` keeps codes, errors, chat, files, recordings and the end.
 pub fn line(event: &CallEvent, quiet: bool) -> Option<String> {
     match event {
         CallEvent::Code(code) => Some(code_line(code, quiet)),
@@ -16,6 +16,7 @@ pub fn line(event: &CallEvent, quiet: bool) -> Option<String> {
         }),
         CallEvent::Error(notice) => Some(notice_line("error", notice)),
         CallEvent::File(file) => Some(file_line(file)),
+        CallEvent::Recording(recording) => Some(recording_line(recording)),
         _ if quiet => None,
         CallEvent::Warning(notice) => Some(notice_line("warning", notice)),
         CallEvent::Mended { code } => Some(format!("over: {}", code.replace('_', " "))),
@@ -76,6 +77,16 @@ fn state_line(event: &StateEvent, quiet: bool) -> Option<String> {
         CallState::Reconnecting => "the path was lost; trying to get it back".to_owned(),
     };
     Some(text)
+}
+
+fn recording_line(recording: &RecordingEvent) -> String {
+    let path = recording.path.as_deref().unwrap_or_default();
+    match (recording.from, recording.on) {
+        (Side::Local, true) => format!("recording to {path}; your friend sees it"),
+        (Side::Local, false) => format!("recorded: {path}"),
+        (Side::Remote, true) => "your friend is recording this call".to_owned(),
+        (Side::Remote, false) => "your friend has stopped recording".to_owned(),
+    }
 }
 
 fn file_line(file: &FileEvent) -> String {

@@ -16,7 +16,7 @@
 //!   ([`crate::media::stretch`]), sooner in pauses. So are two sound cards kept together whose clocks drift.
 
 mod delay;
-mod packet;
+pub(super) mod packet;
 
 use crate::media::frame::{FRAME_SAMPLES, MediaPacket};
 use bytes::Bytes;

@@ -22,6 +22,7 @@ pub use events::PictureEvent;
 
 use super::PictureAim;
 use super::frame::{Codec, EncodedFrame, MediaPacket, Moment, VideoFrame};
+use super::record::Tap;
 use super::sink::y4m::Y4mWriter;
 use super::slot::{Screens, Slot};
 use super::source::{self, SourceConfig, SourceError};
@@ -205,6 +206,11 @@ impl Picture {
     /// Counters and rates. Cheap.
     pub fn stats(&self) -> PictureStats {
         self.shared.stats()
+    }
+
+    /// Where a recording takes the picture both ways.
+    pub fn tap(&self) -> Tap {
+        self.shared.tap.clone()
     }
 
     fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Failure> {

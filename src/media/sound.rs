@@ -14,6 +14,7 @@
 
 mod capture;
 mod events;
+mod heard;
 mod pace;
 pub mod player;
 mod playout;
@@ -21,6 +22,7 @@ mod shared;
 
 pub use crate::media::device::DeviceKind;
 pub use events::SoundEvent;
+pub use heard::Heard;
 pub use shared::Levels;
 
 use crate::config::{AudioChoice, SpeakerChoice};
@@ -28,6 +30,7 @@ use crate::error::{Exit, Failure};
 use crate::media::device::{self, DeviceError};
 use crate::media::frame::{EncodedFrame, MediaPacket, Moment};
 use crate::media::jitter::JitterStats;
+use crate::media::record::Tap;
 use crate::media::sink::speaker::Speaker;
 use crate::media::sink::wav::WavSink;
 use crate::media::source::microphone::Microphone;
@@ -171,6 +174,11 @@ impl Sound {
     /// microphone: then the echo canceller has it.
     pub fn take_reference(&self) -> Option<rtrb::Consumer<f32>> {
         self.shared.take_reference()
+    }
+
+    /// Where a recording takes the sound both ways.
+    pub fn tap(&self) -> Tap {
+        self.shared.tap.clone()
     }
 
     fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Failure> {

@@ -11,6 +11,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 /// The longest piece, bytes.
 pub const MAX_PIECE: usize = 16 * 1024;
 
+/// The longest message, bytes: a piece with its head.
+pub const MAX_FRAME: usize = 13 + MAX_PIECE;
+
 /// One message of a file's channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {

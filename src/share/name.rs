@@ -31,6 +31,21 @@ pub fn numbered(name: &str, nth: u32) -> String {
     if nth < 2 { name.to_owned() } else { format!("{stem} ({nth}){extension}") }
 }
 
+/// What a recording that began then is called, seconds since 1970: `p2pcall-2026-11-23T06-33-04Z.mkv`.
+pub fn recording_name(unix: u64) -> String {
+    let (days, seconds) = (unix / 86_400, unix % 86_400);
+    // The calendar counted from the 1st of March of the year 0, in eras of 400 years, so that leap days come last.
+    let day = days + 719_468;
+    let (era, day) = (day / 146_097, day % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let date = day - (153 * month + 2) / 5 + 1;
+    let (year, month) = (era * 400 + year + u64::from(month >= 10), (month + 2) % 12 + 1);
+    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    format!("p2pcall-{year:04}-{month:02}-{date:02}T{hour:02}-{minute:02}-{second:02}Z.mkv")
+}
+
 /// The path in a line typed, pasted or dropped on the terminal: quoted, escaped, as a `file://` address, with `~`.
 /// `home` is the person's folder.
 pub fn typed_path(text: &str, home: Option<&str>) -> PathBuf {
@@ -127,6 +142,20 @@ mod tests {
         assert_eq!(numbered("a.b.jpg", 1), "a.b.jpg");
         assert_eq!(numbered("a.b.jpg", 2), "a.b (2).jpg");
         assert_eq!(numbered("plain", 3), "plain (3)");
+    }
+
+    #[test]
+    fn a_recording_is_called_by_its_date() {
+        for (unix, want) in [
+            (0, "p2pcall-1970-01-01T00-00-00Z.mkv"),
+            (951_782_400, "p2pcall-2000-02-29T00-00-00Z.mkv"),
+            (1_709_251_199, "p2pcall-2024-02-29T23-59-59Z.mkv"),
+            (1_709_251_200, "p2pcall-2024-03-01T00-00-00Z.mkv"),
+            (1_798_761_599, "p2pcall-2026-12-31T23-59-59Z.mkv"),
+            (4_107_542_400, "p2pcall-2100-03-01T00-00-00Z.mkv"),
+        ] {
+            assert_eq!(recording_name(unix), want);
+        }
     }
 
     #[test]

@@ -180,3 +180,34 @@ fn a_flood_of_offers_is_bounded_and_nonsense_is_nothing() {
         assert_eq!(share.heard(talk), []);
     }
 }
+
+#[test]
+fn whoever_asks_again_for_what_is_on_its_way_or_has_more_of_it_than_there_is_changes_nothing() {
+    let mut share = Share::default();
+    share.offer("/x/a".into(), "a", 10);
+    let take = || FileTalk::Take { id: 0, from: 0 };
+    assert!(matches!(share.heard(take())[..], [Act::Send { .. }]));
+    assert_eq!(share.heard(take()), []);
+    assert_eq!(share.moved(Side::Local, 0, 11), []);
+    // Over another connection it is begun anew.
+    share.met_again();
+    assert!(matches!(share.heard(take())[..], [Act::Send { .. }]));
+}
+
+#[test]
+fn at_the_end_of_the_call_what_has_not_arrived_is_told_at_both_ends() {
+    let mut pair = Pair::default();
+    for name in ["a", "b"] {
+        pair.offer(name, 1);
+    }
+    pair.decide(true);
+    for (end, files) in [(0, vec!["a", "b"]), (1, vec!["a"])] {
+        pair.told(end);
+        let over = pair.ends[end].over();
+        pair.run(end, over);
+        assert_eq!(
+            pair.told(end),
+            files.into_iter().map(|name| is(FileState::Failed, name)).collect::<Vec<_>>()
+        );
+    }
+}

@@ -42,6 +42,8 @@ pub(super) struct Line {
     way: OnceLock<Way>,
     /// Set once there is an allocation.
     link: OnceLock<LinkId>,
+    /// Where the relay sees us, set then too.
+    mapped: OnceLock<SocketAddr>,
     wake: Notify,
     broken: AtomicBool,
 }
@@ -53,6 +55,7 @@ impl Line {
             client: Mutex::new(client),
             way: OnceLock::new(),
             link: OnceLock::new(),
+            mapped: OnceLock::new(),
             wake: Notify::new(),
             broken: AtomicBool::new(false),
         })
@@ -100,6 +103,18 @@ impl Line {
     /// From now on peers' datagrams are handed on, under this number.
     pub(super) fn hand_on(&self, link: LinkId) {
         let _ = self.link.set(link);
+    }
+
+    /// The relay sees us there.
+    pub(super) fn set_mapped(&self, mapped: SocketAddr) {
+        let _ = self.mapped.set(mapped);
+    }
+
+    /// The world sees us at this address now: what was allocated from another one is lost, and TCP never says so.
+    pub(super) fn seen_at(&self, address: IpAddr) {
+        if self.mapped.get().is_none_or(|mapped| mapped.ip() != address) {
+            self.give_up();
+        }
     }
 
     pub(super) fn set_extras(&self, extras: Extras) {

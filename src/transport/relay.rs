@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::task::JoinSet;
 
 use super::candidate::{LocalCandidate, RelayPath, ServerProblem};
@@ -31,6 +31,9 @@ use crate::config::proxy::ProxyLink;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// … up to this: a call waits for a relay that is started again, and each attempt takes its time by itself.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// An allocation that lasted for so long is asked for again at once: our network has changed, or the relay was
+/// started again. Nothing goes round in circles by that.
+const STEADY: Duration = Duration::from_secs(5);
 /// A relay that refused over one transport may have said yes over another: so long its answer is waited for.
 const SECOND_OPINION: Duration = Duration::from_secs(1);
 
@@ -78,8 +81,12 @@ impl Keeper {
                 Ok(success) => {
                     pause = FIRST_PAUSE;
                     said.clear();
+                    let since = Instant::now();
                     if !self.serve(success).await {
                         return;
+                    }
+                    if since.elapsed() > STEADY {
+                        continue;
                     }
                 }
                 Err(problem) => {
@@ -113,6 +120,7 @@ impl Keeper {
             relay: Some(path),
         };
         line.hand_on(link);
+        log::info!("an address at a relay: {relayed}");
         let relay = Arc::clone(&self.relay);
         self.hub.open(link, Arc::new(Allocation { line: Arc::clone(&line), candidate, relay }));
         if let Some(extras) = self.servers.extras().filter(|_| !self.is_guest()) {
@@ -133,6 +141,7 @@ impl Keeper {
                 TurnEvent::Allocated { .. } => {}
             }
         };
+        log::info!("the address at a relay {relayed} is gone: {lost:?}");
         line.disconnect();
         self.hub.shut(link);
         let again = lost.is_some();
@@ -230,7 +239,8 @@ impl Keeper {
         line.allocate();
         loop {
             match line.next_event().await {
-                TurnEvent::Allocated { relayed, taken, .. } => {
+                TurnEvent::Allocated { relayed, taken, mapped } => {
+                    mapped.into_iter().for_each(|mapped| line.set_mapped(mapped));
                     let path = RelayPath { link: self.index, server, protocol, from, taken };
                     return Ok(Success { line: held, relayed, path });
                 }

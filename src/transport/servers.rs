@@ -357,12 +357,14 @@ impl Servers {
             | BindingEvent::Changed { link, .. }
             | BindingEvent::Failed { link, .. }) = event;
             let Some(socket) = self.hosts.find(link) else { continue };
+            if let BindingEvent::Changed { old, new, .. } = event {
+                log::info!("the world sees {new} where it saw {old}");
+            }
             if let BindingEvent::Changed { old, new, .. } = event
                 && old.ip() != new.ip()
                 && socket.candidate().default_route
             {
-                // Another public address: what was allocated from the former one is lost, and TCP never says so.
-                self.lines().iter().for_each(|line| line.give_up());
+                self.lines().iter().for_each(|line| line.seen_at(new.ip()));
             }
             let news = lock(&self.ledger).binding(event, &socket.candidate());
             self.told(news);

@@ -35,7 +35,7 @@ use requests::{Due, Request, Requests};
 const REFRESH_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Who sends and hears nothing at all for so long asks whether the relay is still there.
-const SUSPICION: Duration = Duration::from_secs(2);
+const SUSPICION: Duration = Duration::from_millis(1_200);
 
 /// How often in a row a server may call a fresh nonce stale.
 const MAX_STALE: u8 = 3;
@@ -69,6 +69,8 @@ pub struct TurnClient {
     /// It took none of them with the allocation: it does not know them.
     deaf: bool,
     v6: bool,
+    /// What was here before was ended.
+    cleared: bool,
     /// When anything came from the server last, or its silence was looked into.
     heard: Option<Instant>,
     /// When anything was sent to it last.
@@ -99,6 +101,7 @@ impl TurnClient {
             extras_asked: false,
             deaf: false,
             v6: false,
+            cleared: false,
             heard: None,
             spoke: None,
             requests: Requests::new(framing == Framing::Stream),
@@ -256,6 +259,12 @@ impl TurnClient {
                 self.v6 = true;
                 self.request(now, Request::Allocate, 0);
             }
+            // RFC 8656 §7.4: there is an allocation of these two addresses already. It is our own, which was given up
+            // while nothing came from the server: ended, its relayed address is free for us again.
+            437 if pending.request == Request::Allocate && !self.cleared => {
+                self.cleared = true;
+                self.request(now, Request::Clear, 0);
+            }
             _ => self.failed(now, pending.request, refused(code, reason)),
         }
     }
@@ -293,6 +302,7 @@ impl TurnClient {
                 self.note_taken(message);
             }
             Request::Release => self.end(TurnEvent::Released),
+            Request::Clear => self.request(now, Request::Allocate, 0),
             Request::Permit(peer) => {
                 for (peer, bytes) in self.peers.permitted(now, peer) {
                     self.send(now, peer, &bytes);
@@ -331,6 +341,8 @@ impl TurnClient {
             // Whatever it is (437, 401 for a password that was changed, silence): there is none any more.
             Request::Refresh => self.end(TurnEvent::Failed(TurnError::Lost)),
             Request::Release => self.end(TurnEvent::Released),
+            // Somebody else's, maybe: the server has the last word.
+            Request::Clear => self.request(now, Request::Allocate, 0),
             Request::Permit(peer) => {
                 log::debug!("no permission for {peer}: {error}");
                 self.peers.forbidden(now, peer);

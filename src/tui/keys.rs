@@ -23,10 +23,18 @@ pub enum Action {
     Words,
     /// They agree.
     Verify,
+    /// The chat's pane open or closed.
+    ChatPane,
+    /// Its earlier rows.
+    Earlier,
+    /// Its later rows.
+    Later,
     /// Write a message.
     Chat,
     /// Send a file.
     File,
+    /// Record both sides, or stop it.
+    Record,
     /// Take the file that the friend offers.
     TakeFile,
     /// Don't, or stop those on their way.
@@ -98,7 +106,11 @@ pub const TABLE: &[Binding] = &[
     bind(Action::Camera, &[Char('v')], "camera off or on", &[Call, Joining]),
     bind(Action::OwnPicture, &[Char('o')], "own picture shown or hidden", &[Call]),
     bind(Action::Chat, &[Char('t'), Code(KeyCode::Enter)], "write a message", &[Call]),
+    bind(Action::ChatPane, &[Char('c')], "chat, files and recordings beside the picture", &[Call]),
+    bind(Action::Earlier, &[Code(KeyCode::PageUp)], "what was said before", &[Call, Typing]),
+    bind(Action::Later, &[Code(KeyCode::PageDown)], "what was said after it", &[Call, Typing]),
     bind(Action::File, &[Char('s')], "send a file (or drop it on the terminal)", &[Call]),
+    bind(Action::Record, &[Char('r')], "record both sides, or stop (your friend is told)", &[Call]),
     bind(Action::TakeFile, &[Char('a')], "take the file your friend offers", &[Call]),
     bind(Action::RefuseFile, &[Char('x')], "refuse it, or stop files on their way", &[Call]),
     bind(Action::Words, &[Char('w')], "safety words: is it really your friend?", &[Call, Joining]),

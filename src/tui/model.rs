@@ -3,8 +3,10 @@
 //! and no network.
 
 mod code;
+mod ended;
 
-use crate::call::event::{CallState, EndReason, PathEvent, Side, StatsEvent};
+use crate::call::channel::MAX_CHAT;
+use crate::call::event::{CallState, PathEvent, Side, StatsEvent};
 use crate::nat::explain::Explanation;
 use crate::tui::input::TextInput;
 use crate::tui::theme::Look;
@@ -12,15 +14,16 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 pub use code::{Copied, CopyWhat, QrView, Share, ShownCode};
+pub use ended::Ended;
 
 /// Chat lines kept.
-pub const CHAT_LINES: usize = 100;
+pub const CHAT_LINES: usize = 300;
 /// Lines of progress kept.
 pub const PROGRESS_LINES: usize = 30;
 /// Characters of a file's path.
 pub const PATH_LIMIT: usize = 4_096;
-/// Characters of a chat message.
-pub const CHAT_LIMIT: usize = 500;
+/// Characters of a chat message: as many as the call carries.
+pub const CHAT_LIMIT: usize = MAX_CHAT;
 /// Characters of a typed or pasted code: room for a whole session description.
 pub const CODE_LIMIT: usize = 64 * 1024;
 /// How long a warning stays on the screen.
@@ -118,13 +121,15 @@ pub struct Words {
     pub verified: bool,
 }
 
-/// One chat line, or a file's arrival.
+/// One chat line, or what became of a file or a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChatLine {
     /// Who wrote it.
     pub from: Side,
     /// One clean line.
     pub text: String,
+    /// It says what was done, not what was said.
+    pub did: bool,
     /// When it came.
     pub at: Duration,
 }
@@ -138,6 +143,17 @@ pub struct Transfer {
     pub bytes: u64,
     /// Bytes so far.
     pub done: u64,
+}
+
+/// Who records the call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recording {
+    /// This end.
+    pub own: bool,
+    /// The friend.
+    pub friend: bool,
+    /// The last file of this end's.
+    pub path: Option<String>,
 }
 
 /// A warning or an error on the screen.
@@ -178,6 +194,8 @@ pub struct Panes {
     pub diagnostics: bool,
     /// The own picture.
     pub own_picture: bool,
+    /// The chat.
+    pub chat: bool,
 }
 
 /// What was decided on the command line.
@@ -187,21 +205,6 @@ pub struct Options {
     pub auto_accept: bool,
     /// Codes may be copied.
     pub clipboard: bool,
-}
-
-/// How the call ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    /// Why.
-    pub reason: EndReason,
-    /// One sentence.
-    pub message: String,
-    /// What to do; may be empty.
-    pub help: String,
-    /// How long it was connected, if ever.
-    pub lasted: Option<Duration>,
-    /// Ctrl-C or a signal ended it.
-    pub interrupted: bool,
 }
 
 /// Everything the screen knows.
@@ -255,10 +258,16 @@ pub struct Model {
     pub words: Option<Words>,
     /// The last chat lines.
     pub chat: VecDeque<ChatLine>,
+    /// Rows of the chat's pane below those that are seen.
+    pub scrolled: usize,
+    /// Lines of the friend's that came while nobody looked.
+    pub unread: usize,
     /// The file that moved last.
     pub transfer: Option<Transfer>,
     /// The file that the friend offers and nobody decided about.
     pub offered: Option<Transfer>,
+    /// Who records the call.
+    pub recording: Recording,
     /// The last warning or error.
     pub notice: Option<Shown>,
     /// What was tried, oldest first.
@@ -286,7 +295,7 @@ impl Model {
                 Role::Answer | Role::Demo => Screen::Joining,
             },
             layer: Layer::None,
-            panes: Panes { diagnostics: role == Role::Demo, own_picture: true },
+            panes: Panes { diagnostics: role == Role::Demo, own_picture: true, chat: false },
             options: Options { auto_accept: false, clipboard: true },
             code: None,
             copied: None,
@@ -304,8 +313,11 @@ impl Model {
             stats: None,
             words: None,
             chat: VecDeque::new(),
+            scrolled: 0,
+            unread: 0,
             transfer: None,
             offered: None,
+            recording: Recording::default(),
             notice: None,
             progress: VecDeque::new(),
             remote_picture: None,
@@ -336,6 +348,11 @@ impl Model {
         self.panes.diagnostics && self.role != Role::Demo && matches!(self.layer, Layer::None)
     }
 
+    /// Whether the chat is looked at.
+    pub fn reads_chat(&self) -> bool {
+        self.panes.chat || matches!(self.layer, Layer::Chat(_))
+    }
+
     /// The friend, as a sentence's subject.
     pub fn friend(&self) -> &str {
         self.name.as_deref().filter(|name| !name.is_empty()).unwrap_or("your friend")
@@ -357,15 +374,5 @@ impl Model {
             Which::Remote => self.remote_picture.filter(|_| !self.remote.video_off),
             Which::Local => self.local_picture.filter(|_| !self.local.video_off),
         }
-    }
-}
-
-impl std::fmt::Display for Ended {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.message)?;
-        if let Some(lasted) = self.lasted {
-            write!(f, " The call lasted {}.", crate::tui::text::clock(lasted))?;
-        }
-        if self.help.is_empty() { Ok(()) } else { write!(f, "\n  {}", self.help) }
     }
 }

@@ -21,6 +21,8 @@ pub enum Tone {
     Warn,
     /// Wrong.
     Bad,
+    /// Not to be overlooked, as long as it lasts.
+    Alarm,
     /// A code, the safety words: what is copied or read aloud.
     Code,
     /// The bar at the bottom.
@@ -74,6 +76,7 @@ impl Look {
             Tone::Good => (Some(Color::Green), Modifier::empty()),
             Tone::Warn => (Some(Color::Yellow), Modifier::BOLD),
             Tone::Bad => (Some(Color::Red), Modifier::BOLD),
+            Tone::Alarm => (Some(Color::Red), Modifier::BOLD.union(Modifier::REVERSED)),
             Tone::Code => (Some(Color::Green), Modifier::BOLD),
             Tone::Bar => (None, Modifier::REVERSED),
         };

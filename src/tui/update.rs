@@ -137,6 +137,7 @@ fn leave(model: &mut Model, interrupted: bool) -> Vec<Effect> {
         help: String::new(),
         lasted: lasted(model),
         interrupted,
+        recorded: model.recording.path.clone(),
     });
     vec![Effect::Command(Command::Hangup)]
 }

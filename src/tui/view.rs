@@ -3,6 +3,7 @@
 
 mod attempt;
 mod call;
+mod chat;
 mod consent;
 mod demo;
 mod diagnostics;
@@ -100,6 +101,12 @@ pub fn pictures(model: &Model, area: Rect) -> Vec<PictureArea> {
         }
     }
     areas
+}
+
+/// How many rows the chat has by now in its pane, and how many of them are seen.
+pub(super) fn chat_extent(model: &Model) -> (usize, usize) {
+    let area = Rect::new(0, 0, model.size.0, model.size.1);
+    if too_small(area) { (0, 0) } else { call::chat_extent(model, area) }
 }
 
 /// The code, where it takes more than one row and nothing covers it.

@@ -105,6 +105,28 @@ fn what_is_refused_stopped_or_no_file_leaves_nothing_and_says_so() {
 }
 
 #[test]
+fn a_hangup_on_the_way_leaves_nothing_of_the_file_and_is_told() {
+    for hangs_up in ["alice", "bob"] {
+        let (home, away) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let path = home.path().join("big.bin");
+        std::fs::File::create(&path).and_then(|file| file.set_len(10_000_000_000)).expect("a file");
+        let (mut alice, mut bob) = call(away.path());
+        alice.type_line(&format!("/send {}", path.display()));
+        file(&mut bob, "offered");
+        bob.type_line("/accept");
+        file(&mut bob, "moving");
+        let ends = if hangs_up == "alice" { &mut alice } else { &mut bob };
+        ends.type_line("/hangup");
+        for end in [&mut alice, &mut bob] {
+            file(end, "failed");
+            assert!(warned(end, "file_unfinished").contains("big.bin"));
+            assert_eq!(end.exit(SOON), 0, "{hangs_up} hangs up");
+        }
+        assert_eq!(names(away.path()), [""; 0], "{hangs_up} hangs up");
+    }
+}
+
+#[test]
 fn a_full_disk_is_named_at_both_ends_and_holds_nothing_of_the_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let mounted = std::process::Command::new("mount")

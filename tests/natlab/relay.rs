@@ -11,7 +11,8 @@ use tempfile::TempDir;
 pub(crate) struct Relay {
     child: Child,
     links: Vec<String>,
-    _state: TempDir,
+    more: Vec<String>,
+    state: TempDir,
 }
 
 impl Relay {
@@ -30,6 +31,27 @@ impl Relay {
 
     fn start_with(world: &World, more: &[&str]) -> Self {
         let state = tempfile::tempdir().expect("a directory");
+        let more: Vec<String> = more.iter().copied().map(str::to_owned).collect();
+        let (child, links) = Self::spawn(world, &more, state.path());
+        let relay = Self { child, links, more, state };
+        assert!(relay.links.len() == 2, "a relay that is ready, and its links: {:?}", relay.links);
+        relay
+    }
+
+    /// Kills it, without a word to anybody.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again with what it had kept on disk.
+    pub(crate) fn restart(&mut self, world: &World) {
+        self.kill();
+        // Its links are those that it had, and not said again.
+        (self.child, _) = Self::spawn(world, &self.more, self.state.path());
+    }
+
+    fn spawn(world: &World, more: &[String], state: &Path) -> (Child, Vec<String>) {
         let before = world.lab.before("server");
         let mut child = Command::new(&before[0])
             .args(&before[1..])
@@ -38,7 +60,7 @@ impl Relay {
             .args(["--relay-ip", SERVER, "--external-ip", SERVER])
             .args(more)
             .arg("--state-dir")
-            .arg(state.path())
+            .arg(state)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -55,9 +77,12 @@ impl Relay {
                 links.push(line);
             }
         }
-        let relay = Self { child, links, _state: state };
-        assert!(ready && relay.links.len() == 2, "a relay that is ready, and its links: {:?}", relay.links);
-        relay
+        if !ready {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("the relay is not ready");
+        }
+        (child, links)
     }
 
     /// Its links as options of a call.
@@ -78,8 +103,7 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 

@@ -108,10 +108,32 @@ impl World {
         self.change(who, |gateway| gateway.cut = false);
     }
 
-    /// Gives the outermost router its other public address.
+    /// From now on nothing passes from one home to the other; each still reaches the server.
+    pub(crate) fn part(&self) {
+        self.lab.rules(
+            "inet",
+            "table inet apart {
+               chain through {
+                 type filter hook forward priority 0;
+                 iifname alice oifname bob drop;
+                 iifname bob oifname alice drop;
+               }
+             }",
+        );
+    }
+
+    /// It passes again.
+    pub(crate) fn unite(&self) {
+        self.lab.run("inet", "nft delete table inet apart");
+    }
+
+    /// Gives the outermost router its other public address, or the first one again.
     pub(crate) fn renumber(&self, who: Who) {
-        let public = at(HOMES[who as usize].public, OTHER_PUBLIC);
-        self.outermost(who).change(|gateway| gateway.nat.renumber(public));
+        let [first, other] = [PUBLIC, OTHER_PUBLIC].map(|host| at(HOMES[who as usize].public, host));
+        self.outermost(who).change(|gateway| {
+            let public = if gateway.nat.public() == first { other } else { first };
+            gateway.nat.renumber(public);
+        });
     }
 
     /// Loss and delay at the outermost router from now on.

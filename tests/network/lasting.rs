@@ -2,7 +2,8 @@
 
 use super::support;
 use super::support::lab::Lab;
-use super::support::process::Process;
+use super::support::pulse::Pulse;
+use super::support::signal;
 use super::{ALONE, Ends, SOON};
 use std::time::{Duration, Instant};
 
@@ -19,26 +20,9 @@ fn on_a_cable_with(options: &[&str]) -> Option<(Lab, Ends)> {
     lab.cable("alice:eth0=10.9.0.1/24", "bob:eth0=10.9.0.2/24");
     let mut ends = Ends::begin_with_sound(&lab, options);
     ends.connected("before the trouble");
-    hears(&mut ends.alice);
-    hears(&mut ends.bob);
+    ends.alice.hears(0.0, BACK);
+    ends.bob.hears(0.0, BACK);
     Some((lab, ends))
-}
-
-/// Waits until sound comes from the friend.
-fn hears(end: &mut Process) {
-    end.wait_for("sound", BACK, |event| {
-        event["event"] == "stats" && event["received"]["audio_kbps"].as_u64().is_some_and(|rate| rate > 0)
-    });
-}
-
-/// Waits until sound comes from the friend after so many seconds.
-fn hears_in(end: &mut Process, seconds: f64) {
-    let time = |event: &serde_json::Value| event["t"].as_f64().unwrap_or_default();
-    let then = end.events.last().map_or(0.0, time) + seconds;
-    end.wait_for("sound", BACK, |event| {
-        let rate = event["received"]["audio_kbps"].as_u64();
-        event["event"] == "stats" && time(event) >= then && rate.is_some_and(|rate| rate > 0)
-    });
 }
 
 /// Waits until both ends are in the call again, and says how long that took.
@@ -47,7 +31,7 @@ fn come_back(ends: &mut Ends, what: &str) {
     for end in [&mut ends.alice, &mut ends.bob] {
         end.wait_for_state("connected", BACK);
         end.wait_for("path", BACK, |event| event["event"] == "path");
-        hears(end);
+        end.hears(0.0, BACK);
     }
     support::measured(&format!("sound at both ends again, {what}"), since.elapsed());
 }
@@ -90,7 +74,7 @@ fn a_friend_who_is_stopped_for_a_while_comes_back() {
     ends.bob.signal("CONT");
     let since = Instant::now();
     ends.alice.wait_for_state("connected", BACK);
-    hears(&mut ends.alice);
+    ends.alice.hears(0.0, BACK);
     support::measured("sound again, after a friend was stopped for 6.5 s", since.elapsed());
     ends.hang_up();
 }
@@ -144,7 +128,7 @@ fn a_call_whose_network_dies_goes_on_over_the_other_one() {
         );
         for end in [&mut ends.alice, &mut ends.bob] {
             // Whoever was heard until now is silent by then.
-            hears_in(end, 5.0);
+            end.hears(5.0, BACK);
         }
         lab.run("bob", "nft delete table inet cut");
     }
@@ -165,10 +149,46 @@ fn a_machine_whose_address_changes_stays_in_its_call() {
                 let at = |end: &str| event[end].as_str().is_some_and(|address| address.starts_with(to));
                 event["event"] == "path" && (at("local_address") || at("remote_address"))
             });
-            hears(end);
+            end.hears(0.0, BACK);
         }
         support::measured(&format!("sound again after {machine} has another address"), moved.elapsed());
     }
+    ends.hang_up();
+}
+
+#[test]
+fn a_sound_server_that_is_killed_and_started_again_is_all_that_falls_silent() {
+    let (Some(mut pulse), Some(lab)) = (Pulse::start(), Lab::new(&["alice", "bob"])) else { return };
+    lab.cable("alice:eth0=10.9.0.1/24", "bob:eth0=10.9.0.2/24");
+    let folder = tempfile::tempdir().expect("a folder");
+    let words = folder.path().join("words.wav");
+    signal::write_wav(&words, 48_000, &signal::syllables(60, 500.0));
+    let mut alice =
+        lab.start_with("alice", &pulse.environment(), &["offer", "--no-servers", "--video", "none"]);
+    let code = alice.wait_for_code(SOON);
+    let bob = lab.p2pcall_with_a_tone("bob", &["answer", &code, "--no-servers"]);
+    let mut ends = Ends { alice, bob, code, answered: Instant::now() };
+    ends.connected("with devices");
+    let is_loud = |event: &serde_json::Value| {
+        event["audio"]["level_out_dbfs"].as_f64().is_some_and(|level| level > -40.0)
+    };
+    let mut speech = pulse.speak(&words);
+    ends.bob.wait_for("what alice says", BACK, is_loud);
+    pulse.kill();
+    speech.wait().expect("a child");
+    while !["microphone_lost", "speaker_lost"]
+        .iter()
+        .all(|code| ends.alice.events.iter().any(|event| event["code"] == *code))
+    {
+        ends.alice.wait_for("what is lost", BACK, |event| event["event"] == "warning");
+    }
+    pulse.restart();
+    let since = Instant::now();
+    let mut speech = pulse.speak(&words);
+    ends.bob.wait_for("what alice says", BACK, is_loud);
+    support::measured("heard again after the sound server was started again", since.elapsed());
+    speech.kill().expect("a child");
+    speech.wait().expect("a child");
     ends.hang_up();
 }
 
@@ -181,15 +201,7 @@ fn a_file_goes_on_where_it_stood_after_a_reconnection_on_a_bad_path() {
     let folder = ["--save-to", away.path().to_str().expect("UTF-8")];
     let Some((lab, mut ends)) = on_a_cable_with(&[ALONE, &folder].concat()) else { return };
     for machine in ["alice", "bob"] {
-        lab.rules(
-            machine,
-            "table ip loss {
-               chain here {
-                 type filter hook input priority 0;
-                 iifname eth0 numgen random mod 100 < 2 drop;
-               }
-             }",
-        );
+        lab.lose(machine, 2);
     }
     let is = |state: &'static str| {
         move |event: &serde_json::Value| event["event"] == "file" && event["state"] == state

@@ -50,9 +50,7 @@ pub(super) fn let_out_only(lab: &Lab, router: &str, open: &str) {
 
 /// A p2pcall with the smallest sound and picture.
 fn start(lab: &Lab, machine: &str, args: &[&str]) -> Process {
-    let before = lab.before(machine);
-    let before: Vec<&str> = before.iter().map(String::as_str).collect();
-    Process::start_in(&before, &[args, &MEDIA].concat())
+    lab.start(machine, args, &MEDIA)
 }
 
 /// `alice` offers with the relay, `bob` answers knowing nothing.
@@ -272,16 +270,6 @@ fn a_relay_that_dies_in_the_call_is_named_at_both_ends() {
     }
 }
 
-/// Waits until sound comes from the friend some seconds after the last event.
-fn hears_later(end: &mut Process, seconds: f64) {
-    let time = |event: &Value| event["t"].as_f64().unwrap_or_default();
-    let then = end.events.last().map_or(0.0, time) + seconds;
-    end.wait_for("sound", LONG, |event| {
-        let rate = event["received"]["audio_kbps"].as_u64();
-        event["event"] == "stats" && time(event) >= then && rate.is_some_and(|rate| rate > 0)
-    });
-}
-
 #[test]
 fn a_relay_that_is_started_again_has_its_calls_back() {
     let Some(lab) = two_homes(true) else { return };
@@ -302,7 +290,7 @@ fn a_relay_that_is_started_again_has_its_calls_back() {
             }
             support::measured("connected again after the relay was started again", again.elapsed());
             for end in [&mut ends.alice, &mut ends.bob] {
-                hears_later(end, 2.0);
+                end.hears(2.0, LONG);
             }
         }
         ends.hang_up();
@@ -324,7 +312,7 @@ fn a_relayed_call_leaves_the_relay_as_soon_as_there_is_a_direct_path() {
     }
     support::measured("direct, after the firewall opened", open.elapsed());
     for end in [&mut ends.alice, &mut ends.bob] {
-        hears_later(end, 2.0);
+        end.hears(2.0, LONG);
         assert!(!end.of_kind("state").any(|state| state["state"] == "reconnecting"), "no silence");
         let concealed = end.of_kind("stats").last().and_then(|stats| stats["audio"]["concealed_ms"].as_u64());
         println!("sound invented in all: {concealed:?} ms");

@@ -118,6 +118,21 @@ impl Lab {
         self.run(machine, &format!("nft -f - <<'RULES'\n{rules}\nRULES"));
     }
 
+    /// Loses so many of a hundred packets that come to a machine, drawn at random.
+    pub(crate) fn lose(&self, machine: &str, percent: u8) {
+        self.rules(
+            machine,
+            &format!(
+                "table ip loss {{
+                   chain here {{
+                     type filter hook input priority 0;
+                     iifname eth0 numgen random mod 100 < {percent} drop;
+                   }}
+                 }}"
+            ),
+        );
+    }
+
     /// Packets that a named counter of nftables has counted, `family table counter`.
     pub(crate) fn counted(&self, machine: &str, counter: &str) -> u64 {
         let said = self.run(machine, &format!("nft list counter {counter}"));

@@ -136,6 +136,14 @@ impl Process {
         }
     }
 
+    /// Waits until it tells of sound from the friend, so many seconds after what it told last.
+    pub(crate) fn hears(&mut self, seconds: f64, limit: Duration) {
+        let time = |event: &Value| event["t"].as_f64().unwrap_or_default();
+        self.take_what_came();
+        let then = self.events.last().map_or(0.0, time) + seconds;
+        self.wait_for("sound", limit, |event| is_heard(event) && time(event) >= then);
+    }
+
     /// The exit code.
     pub(crate) fn exit(&mut self, limit: Duration) -> i32 {
         self.wait(limit).code().unwrap_or(-1)
@@ -161,6 +169,11 @@ impl Process {
     fn story(&self) -> String {
         self.events.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
+}
+
+/// Whether these are statistics of a second in which sound came from the friend.
+pub(crate) fn is_heard(event: &Value) -> bool {
+    event["event"] == "stats" && event["received"]["audio_kbps"].as_u64().is_some_and(|rate| rate > 0)
 }
 
 impl Drop for Process {

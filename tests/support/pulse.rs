@@ -67,11 +67,16 @@ impl Pulse {
         self.command("paplay").args(["-d", "micsrc", "--latency-msec=20"]).arg(file).spawn().unwrap()
     }
 
-    /// What the speaker plays in so much time: 48 kHz mono.
-    pub(crate) fn hear(&self, seconds: f32) -> Vec<f32> {
+    /// Writes what the speaker plays to its standard output: 48 kHz, mono, 16 bits.
+    pub(crate) fn recorder(&self) -> Child {
         let mut command = self.command("parec");
         command.args(["-d", "spk.monitor", "--raw", "--latency-msec=20", "--format=s16le", "--rate=48000"]);
-        let mut child = command.arg("--channels=1").stdout(Stdio::piped()).spawn().unwrap();
+        command.arg("--channels=1").stdout(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// What the speaker plays in so much time: 48 kHz mono.
+    pub(crate) fn hear(&self, seconds: f32) -> Vec<f32> {
+        let mut child = self.recorder();
         let mut bytes = vec![0; (seconds * 96_000.0) as usize / 2 * 2];
         child.stdout.take().unwrap().read_exact(&mut bytes).unwrap();
         end(&mut child);

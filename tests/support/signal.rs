@@ -28,6 +28,15 @@ pub(crate) fn speech_at(seconds: u32, rate: u32) -> Vec<f32> {
         .collect()
 }
 
+/// A tone in syllables, 48 kHz: one that never pauses is taken for noise.
+pub(crate) fn syllables(seconds: u32, hertz: f64) -> Vec<f32> {
+    let sample = |n: u32| {
+        let spoken = if n % 28_800 < 19_200 { 0.3 } else { 0.0 };
+        spoken * (f64::from(n) * hertz * std::f64::consts::TAU / 48_000.0).sin() as f32
+    };
+    (0..48_000 * seconds).map(sample).collect()
+}
+
 /// Writes mono s16.
 pub(crate) fn write_wav(path: &Path, rate: u32, samples: &[f32]) {
     let spec = hound::WavSpec {

@@ -1,11 +1,12 @@
 //! One-call guests: accounts that an allocation's owner registers for the friend it calls.
 //!
 //! A guest is good for a few allocations at a time, whose only peer is the owner's relayed address, and for as
-//! long as the owner's allocation lives. Dropping the owner's [`Registration`] ends it.
+//! long as the owner's allocation lives. Dropping the owner's [`Registration`] ends it. An owner that comes back with
+//! another allocation takes the guest and its allocations along.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::stun::guest::Guest;
 
@@ -14,13 +15,18 @@ use crate::stun::guest::Guest;
 /// silent shall not keep it out.
 const MAX_VISITS: u8 = 3;
 
+/// The owner's relayed addresses in canonical form, as its guest's allocations see them.
+type Peers = Arc<Mutex<[Option<SocketAddr>; 2]>>;
+
 #[derive(Debug)]
 struct Entry {
     password: String,
     /// Whose guest it is: the owner's name as quotas count it.
     owner: String,
-    /// The owner's relayed addresses in canonical form.
-    peers: [Option<SocketAddr>; 2],
+    peers: Peers,
+    /// Of the guest, whichever of the owner's allocations it hangs on.
+    number: u64,
+    /// Of the registration that counts.
     serial: u64,
     visits: u8,
 }
@@ -48,14 +54,13 @@ pub(super) struct Registration {
 pub(super) struct Visit {
     guests: Arc<Guests>,
     user: String,
-    serial: u64,
-    /// Whom it may reach.
-    pub(super) peers: [Option<SocketAddr>; 2],
+    number: u64,
+    peers: Peers,
 }
 
 impl Guests {
-    fn book(&self) -> std::sync::MutexGuard<'_, Book> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn book(&self) -> MutexGuard<'_, Book> {
+        locked(&self.0)
     }
 
     /// `None` if somebody else has registered a guest of that name. The same owner with the same password takes
@@ -73,9 +78,15 @@ impl Guests {
         }
         book.serial += 1;
         let serial = book.serial;
-        let (password, owner) = (guest.password().to_owned(), owner.to_owned());
-        let entry = Entry { password, owner, peers, serial, visits: 0 };
-        book.entries.insert(guest.user().to_owned(), entry);
+        if let Some(entry) = book.entries.get_mut(guest.user()) {
+            entry.serial = serial;
+            *locked(&entry.peers) = peers;
+        } else {
+            let (password, owner) = (guest.password().to_owned(), owner.to_owned());
+            let peers = Arc::new(Mutex::new(peers));
+            let entry = Entry { password, owner, peers, number: serial, serial, visits: 0 };
+            book.entries.insert(guest.user().to_owned(), entry);
+        }
         drop(book);
         Some(Registration { guests: Arc::clone(self), guest, serial })
     }
@@ -89,8 +100,8 @@ impl Guests {
         let mut book = self.book();
         let entry = book.entries.get_mut(user).filter(|entry| entry.visits < MAX_VISITS)?;
         entry.visits += 1;
-        let (peers, serial) = (entry.peers, entry.serial);
-        Some(Visit { guests: Arc::clone(self), user: user.to_owned(), serial, peers })
+        let (peers, number) = (Arc::clone(&entry.peers), entry.number);
+        Some(Visit { guests: Arc::clone(self), user: user.to_owned(), number, peers })
     }
 }
 
@@ -104,12 +115,17 @@ impl Registration {
 impl Visit {
     /// Whether the owner's allocation still lives and has not withdrawn the guest.
     pub(super) fn welcome(&self) -> bool {
-        self.guests.book().entries.get(&self.user).is_some_and(|entry| entry.serial == self.serial)
+        self.guests.book().entries.get(&self.user).is_some_and(|entry| entry.number == self.number)
     }
 
     /// Whether the guest may send to this address, given in canonical form.
     pub(super) fn may_reach(&self, peer: SocketAddr) -> bool {
-        self.peers.contains(&Some(peer))
+        self.peers().contains(&Some(peer))
+    }
+
+    /// Whom it may reach.
+    pub(super) fn peers(&self) -> [Option<SocketAddr>; 2] {
+        *locked(&self.peers)
     }
 }
 
@@ -125,11 +141,16 @@ impl Drop for Registration {
 impl Drop for Visit {
     fn drop(&mut self) {
         if let Some(entry) = self.guests.book().entries.get_mut(&self.user)
-            && entry.serial == self.serial
+            && entry.number == self.number
         {
             entry.visits = entry.visits.saturating_sub(1);
         }
     }
+}
+
+/// What is guarded here is never left half changed.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -166,9 +187,9 @@ mod tests {
         let visit = guests.visit("friend").unwrap();
         let after = guests.register(guest, "alice", [Some(new), None]).unwrap();
         drop(before);
-        assert!(!visit.welcome());
+        assert!(visit.welcome() && visit.may_reach(new) && !visit.may_reach(old));
         assert!(guests.visit("friend").unwrap().may_reach(new));
         drop(after);
-        assert!(guests.password("friend").is_none());
+        assert!(!visit.welcome() && guests.password("friend").is_none());
     }
 }

@@ -74,7 +74,7 @@ impl Server {
             .ok_or(Refusal::new(443, "The allocation has no address of the peer's family"))?;
         let at_home = allocation.visit().is_none_or(|visit| {
             visit
-                .peers
+                .peers()
                 .iter()
                 .flatten()
                 .any(|host| host.ip() == peer.ip() && [0, host.port()].contains(&peer.port()))

@@ -1,6 +1,7 @@
 //! I/O: the second data channel, for files: its messages neither wait for those of the call nor the other way round.
 
 use super::PeerError;
+use crate::share::frame::MAX_FRAME;
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
@@ -45,7 +46,9 @@ impl Bulk {
     }
 
     fn keep(&self, message: Bytes) {
-        if self.messages.try_send(message).is_err() {
+        if message.len() > MAX_FRAME {
+            log::warn!("dropped {} bytes that are no piece of a file", message.len());
+        } else if self.messages.try_send(message).is_err() {
             log::warn!("a piece of a file came faster than it could be kept");
         }
     }

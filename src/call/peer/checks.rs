@@ -58,6 +58,17 @@ pub(super) enum Outbound {
     Hold,
 }
 
+/// What has come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Came {
+    /// A connectivity check.
+    Check,
+    /// An answer to one, or something else of STUN.
+    Stun,
+    /// All that is no STUN.
+    Data,
+}
+
 impl Checks {
     /// Holds relays back for so long.
     pub(super) fn new(relay_hold: Duration) -> Self {
@@ -121,9 +132,9 @@ impl Checks {
         Outbound::Send
     }
 
-    /// Learns from a packet that came in.
-    pub(super) fn inbound(&mut self, now: Duration, packet: &[u8]) {
-        let Some(stun) = Stun::parse(packet) else { return };
+    /// Learns from a packet that came in; says what it is.
+    pub(super) fn inbound(&mut self, now: Duration, packet: &[u8]) -> Came {
+        let Some(stun) = Stun::parse(packet) else { return Came::Data };
         self.began.get_or_insert(now);
         if stun.kind == BINDING_SUCCESS
             && let Some(at) = self.awaited.iter().position(|(id, _)| *id == stun.id)
@@ -131,6 +142,7 @@ impl Checks {
         {
             self.round_trip = Some(now.saturating_sub(sent));
         }
+        if stun.kind == BINDING_REQUEST { Came::Check } else { Came::Stun }
     }
 
     fn may_go(&mut self, now: Duration, path: Path) -> bool {

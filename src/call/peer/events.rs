@@ -32,6 +32,8 @@ pub(super) enum Note {
     Channel(Arc<dyn DataChannel>),
     /// The first packet of a codec.
     Track(Codec),
+    /// Packets come no more, or again.
+    Quiet(bool),
     /// The stack's loop has ended, by itself or by a fault of its own.
     Gone,
     /// A key frame is wanted; `Notes::key_frame` sees to it that only one such note waits.
@@ -156,6 +158,8 @@ impl Pump {
                 Some(PeerEvent::KeyFrameWanted)
             }
             Note::Path((port, remote)) => Some(PeerEvent::NewPath { port: *port, remote: *remote }),
+            Note::Quiet(true) => Some(PeerEvent::Quiet),
+            Note::Quiet(false) => Some(PeerEvent::Heard),
             Note::Gone => Some(PeerEvent::Failed),
             Note::Reached | Note::State(_) | Note::Channel(_) => None,
         }

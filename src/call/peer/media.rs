@@ -26,7 +26,7 @@ const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(200);
 /// Until the remote end is heard of, pictures are so many bytes, or wait so long: on a narrow path more would drown
 /// the words by which the two ends agree. RFC 6928 §2 lets TCP begin with as much.
 const FIRST_BYTES: usize = 14_600;
-const FIRST_WAIT: Duration = Duration::from_secs(3);
+pub(super) const FIRST_WAIT: Duration = Duration::from_secs(3);
 /// bit/s that no path here has.
 const UNLIMITED: u32 = 1_000_000_000;
 
@@ -94,6 +94,8 @@ struct Course {
     /// Bytes of pictures since when, as long as nothing was heard of what was sent.
     unheard: Option<(usize, Duration)>,
     heard: bool,
+    /// Nothing is sent, since then: the remote end could not understand it.
+    held: Option<Duration>,
 }
 
 /// The media side of one peer.
@@ -209,9 +211,29 @@ impl Media {
         locked(&self.course).heard = true;
     }
 
+    /// Sends nothing from now on, until it is released or anything comes.
+    pub(super) fn hold(&self) {
+        locked(&self.course).held = Some(self.at(self.now()));
+    }
+
+    /// Sends again. The pictures of the meantime are missed.
+    pub(super) fn release(&self) {
+        if locked(&self.course).held.take().is_some() {
+            self.notes.key_frame();
+        }
+    }
+
+    /// Whether nothing is sent.
+    pub(super) fn holds(&self) -> bool {
+        locked(&self.course).held.is_some()
+    }
+
     /// When every picture will have left, and another one may.
     pub(super) fn clear(&self) -> Duration {
         let course = locked(&self.course);
+        if let Some(since) = course.held {
+            return since + FIRST_WAIT;
+        }
         let clear = course.pace.clear();
         match course.unheard {
             Some((bytes, since)) if !course.heard && bytes > FIRST_BYTES => clear.max(since + FIRST_WAIT),
@@ -256,6 +278,7 @@ impl Media {
     pub(super) fn arrived(&self, packet: &rtc::rtp::Packet, now: Instant) {
         let header = &packet.header;
         let Some(codec) = locked(&self.agreed).accepted.get(&header.payload_type).copied() else { return };
+        self.release();
         let arrived = self.at(now);
         let place = (header.sequence_number, header.timestamp);
         if !self.counters().received(codec, header.ssrc, place, packet.payload.len(), arrived) {

@@ -10,10 +10,13 @@ use tokio::sync::Notify;
 
 /// The message that says nothing; the channel's receiver drops it.
 pub(super) const NOTHING: [u8; 1] = [0];
-/// How far apart they are.
+/// How far apart they are at first: enough to have one loss noticed at once.
 const INTERVAL: Duration = Duration::from_millis(50);
+const QUICK: u32 = 8;
+/// And then: SCTP has sent it again by itself, and on a narrow path they would be in its way.
+const LATER_INTERVAL: Duration = Duration::from_millis(150);
 /// How many follow one message at the most: as long as SCTP's first two attempts take.
-const MOST: u32 = 60;
+const MOST: u32 = QUICK + 18;
 /// With so many bytes on their way, later messages see to it by themselves.
 const BUSY: usize = 8 * 1024;
 
@@ -40,7 +43,8 @@ impl Nudge {
             self.0.notified().await;
             let mut left = MOST;
             while left > 0 {
-                let more = tokio::time::timeout(INTERVAL, self.0.notified()).await.is_ok();
+                let interval = if left > MOST - QUICK { INTERVAL } else { LATER_INTERVAL };
+                let more = tokio::time::timeout(interval, self.0.notified()).await.is_ok();
                 left = if more { MOST } else { left - 1 };
                 if !more && !nudge(&channel).await {
                     break;

@@ -57,6 +57,9 @@ impl Outbox {
     /// Sends a frame, or drops it; never waits. `false` when it was dropped.
     pub(super) fn put(&self, frame: EncodedFrame) -> bool {
         let kind = frame.codec.kind();
+        if self.media.holds() {
+            return false;
+        }
         let sent = match kind {
             MediaKind::Audio => self.sounds.try_send(frame).is_ok(),
             MediaKind::Video => self.put_picture(frame),

@@ -4,25 +4,21 @@
 //! loopback interface that never carry a byte, and gets our ports in their place. Its host candidates are
 //! thus loopback addresses that nobody else hears of. Knows what a port does, not what it is.
 
-use super::checks::{Checks, Outbound, Path};
+use super::checks::{Came, Checks, Outbound, Path};
 use super::events::{Note, Notes};
+use super::follow::Follow;
 use super::gate::Gate;
 use crate::call::event::{PathKind, Protocol};
 use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
-use webrtc::runtime::{
-    AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, RecvMeta, Runtime,
-    TokioRuntime, Transmit,
-};
+use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
 
 /// How often the stack is nudged while somebody rings.
 const KICK_INTERVAL: Duration = Duration::from_millis(5);
@@ -30,6 +26,8 @@ const KICK_INTERVAL: Duration = Duration::from_millis(5);
 const KICKS_PER_ARRIVAL: u32 = 100;
 /// And no longer than 15 s in all: a remote end that takes no data channel never gets there.
 const MAX_HURRIES: u32 = 30;
+/// How often it is looked whether packets come no more.
+const LISTEN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// One way out: a UDP socket, or an allocation on a relay.
 pub trait PacketPort: fmt::Debug + Send + Sync + 'static {
@@ -55,6 +53,7 @@ pub(super) struct Wire {
     started: Instant,
     ports: Vec<Arc<dyn PacketPort>>,
     checks: Mutex<Checks>,
+    follow: Mutex<Follow>,
     notes: Notes,
     kick: Mutex<Kick>,
     arrived: Notify,
@@ -82,6 +81,7 @@ impl Wire {
             started,
             ports,
             checks: Mutex::new(Checks::new(relay_hold)),
+            follow: Mutex::default(),
             notes,
             kick: Mutex::default(),
             arrived: Notify::new(),
@@ -141,6 +141,17 @@ impl Wire {
         }
     }
 
+    /// Notes down when packets come no more, and when they come again.
+    pub(super) async fn listen(&self) {
+        loop {
+            tokio::time::sleep(LISTEN_INTERVAL).await;
+            let news = locked(&self.follow).news(self.now());
+            if let Some(quiet) = news {
+                self.notes.put(Note::Quiet(quiet));
+            }
+        }
+    }
+
     /// The channel is open.
     pub(super) fn settle(&self) {
         locked(&self.checks).settle();
@@ -153,7 +164,43 @@ impl Wire {
 
     /// Where data went last.
     pub(super) fn path(&self) -> Option<Path> {
-        locked(&self.checks).path()
+        let chosen = locked(&self.checks).path()?;
+        Some((chosen.0, locked(&self.follow).outbound(chosen)))
+    }
+
+    /// Learns from a packet that came by this path; where the stack is to see it come from.
+    fn came(&self, path: Path, packet: &[u8]) -> SocketAddr {
+        let now = self.now();
+        let (came, chosen) = {
+            let mut checks = locked(&self.checks);
+            (checks.inbound(now, packet), checks.path().filter(|_| checks.is_settled()))
+        };
+        let mut follow = locked(&self.follow);
+        if came == Came::Data {
+            follow.data(now);
+        }
+        let before = chosen.map(|chosen| follow.outbound(chosen));
+        let seen = follow.inbound(now, path, chosen, came == Came::Check);
+        if before != chosen.map(|chosen| follow.outbound(chosen)) {
+            self.notes.put(Note::Path(path));
+        }
+        seen
+    }
+
+    /// The port of this index in the place of the socket that the stack bound at `address`.
+    pub(super) fn stand_in(
+        this: &Arc<Self>,
+        index: usize,
+        address: SocketAddr,
+    ) -> Option<Arc<dyn AsyncUdpSocket>> {
+        let port = Arc::clone(this.ports.get(index)?);
+        let served = AtomicBool::new(false);
+        Some(Arc::new(StandIn { wire: Arc::clone(this), index, port, address, served }))
+    }
+
+    /// Where news are put.
+    pub(super) fn notes(&self) -> Notes {
+        self.notes.clone()
     }
 
     fn now(&self) -> Duration {
@@ -162,7 +209,7 @@ impl Wire {
 }
 
 /// A lock whose holder panicked is still a lock: what it guards here is never left half changed.
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -208,21 +255,22 @@ impl AsyncUdpSocket for StandIn {
             let verdict = checks.outbound(self.wire.now(), path, relayed, transmit.contents);
             (verdict, checks.is_precious(transmit.contents))
         };
+        let to = locked(&self.wire.follow).outbound(path);
         if precious {
             // A copy that does not leave was only a copy.
-            let _ = self.port.poll_send(cx, transmit.destination, transmit.contents);
+            let _ = self.port.poll_send(cx, to, transmit.contents);
         }
         match verdict {
             Outbound::Hold => return Poll::Ready(Ok(transmit.contents.len())),
             Outbound::Send => {}
             Outbound::SendOnNewPath => self.wire.notes.put(Note::Path(path)),
         }
-        match self.port.poll_send(cx, transmit.destination, transmit.contents) {
+        match self.port.poll_send(cx, to, transmit.contents) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(())) => Poll::Ready(Ok(transmit.contents.len())),
             // A path that does not work shows by its silence; an error would only be logged, packet by packet.
             Poll::Ready(Err(error)) => {
-                log::trace!("a packet to {} did not leave: {error}", transmit.destination);
+                log::trace!("a packet to {to} did not leave: {error}");
                 Poll::Ready(Ok(transmit.contents.len()))
             }
         }
@@ -246,7 +294,7 @@ impl AsyncUdpSocket for StandIn {
         }
         let (len, from) = std::task::ready!(self.port.poll_recv(cx, buf))?;
         let packet = buf.get(..len).unwrap_or_default();
-        locked(&self.wire.checks).inbound(self.wire.now(), packet);
+        let from = self.wire.came((self.index, from), packet);
         self.wire.arrived.notify_one();
         self.served.store(true, Ordering::Relaxed);
         *meta = RecvMeta::default();
@@ -257,150 +305,11 @@ impl AsyncUdpSocket for StandIn {
     }
 }
 
-/// Tokio, except that sockets are ports, and that tasks can be stopped all together.
-pub(super) struct PortRuntime {
-    wire: Arc<Wire>,
-    stand_ins: HashMap<SocketAddr, usize>,
-    wrapped: AtomicUsize,
-    tasks: Arc<Mutex<Vec<AbortHandle>>>,
-}
-
-impl PortRuntime {
-    /// The runtime for one stack, and which of the wire's ports each of its stand-ins is for.
-    pub(super) fn new(wire: Arc<Wire>, stand_ins: HashMap<SocketAddr, usize>) -> Self {
-        Self { wire, stand_ins, wrapped: AtomicUsize::new(0), tasks: Arc::default() }
-    }
-
-    /// Whether the stack has got every port.
-    pub(super) fn is_complete(&self) -> bool {
-        self.wrapped.load(Ordering::Relaxed) == self.stand_ins.len()
-    }
-
-    /// The tasks that the stack started.
-    pub(super) fn tasks(&self) -> Tasks {
-        Tasks(Arc::clone(&self.tasks))
-    }
-}
-
-/// The tasks of a stack, and those that help it, stopped when this goes.
-pub(super) struct Tasks(Arc<Mutex<Vec<AbortHandle>>>);
-
-impl Tasks {
-    /// Starts one more.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        locked(&self.0).push(tokio::spawn(task).abort_handle());
-    }
-
-    /// Stops all.
-    pub(super) fn stop(&self) {
-        for task in locked(&self.0).drain(..) {
-            task.abort();
-        }
-    }
-}
-
-impl Drop for Tasks {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-impl fmt::Debug for PortRuntime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PortRuntime({} ports)", self.stand_ins.len())
-    }
-}
-
-/// Notes down that a task of the stack's has ended, even if by a panic: without its loop a peer is deaf.
-struct TellEnd(Notes);
-
-impl Drop for TellEnd {
-    fn drop(&mut self) {
-        self.0.put(Note::Gone);
-    }
-}
-
-/// A task of the stack's; dropping it lets it run on, as the stack's contract wants it.
-struct Spawned(tokio::task::JoinHandle<()>);
-
-impl JoinHandle for Spawned {
-    fn detach(&self) {}
-
-    fn abort(&self) {
-        self.0.abort();
-    }
-
-    fn is_finished(&self) -> bool {
-        self.0.is_finished()
-    }
-}
-
-type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-impl Runtime for PortRuntime {
-    fn spawn(&self, future: Boxed<'static, ()>) -> Box<dyn JoinHandle> {
-        let end = TellEnd(self.wire.notes.clone());
-        let task = tokio::spawn(async move {
-            let _end = end;
-            future.await;
-        });
-        locked(&self.tasks).push(task.abort_handle());
-        Box::new(Spawned(task))
-    }
-
-    fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        let address = socket.local_addr()?;
-        let found =
-            self.stand_ins.get(&address).and_then(|index| Some((*index, self.wire.ports.get(*index)?)));
-        let (index, port) = found.ok_or(io::ErrorKind::AddrNotAvailable)?;
-        self.wrapped.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(StandIn {
-            wire: Arc::clone(&self.wire),
-            index,
-            port: Arc::clone(port),
-            address,
-            served: AtomicBool::new(false),
-        }))
-    }
-
-    fn wrap_tcp_listener(&self, listener: std::net::TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
-        TokioRuntime.wrap_tcp_listener(listener)
-    }
-
-    /// Never: whatever leaves goes through a port.
-    fn connect_tcp(&self, _: SocketAddr) -> Boxed<'_, io::Result<Arc<dyn AsyncTcpStream>>> {
-        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
-    }
-
-    /// Never: names in a remote description are not looked up.
-    fn resolve_host<'a>(&'a self, _: &'a str) -> Boxed<'a, io::Result<Vec<SocketAddr>>> {
-        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
-    }
-
-    fn sleep(&self, duration: Duration) -> Boxed<'static, ()> {
-        TokioRuntime.sleep(duration)
-    }
-
-    fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {
-        TokioRuntime.interval(period)
-    }
-
-    fn block_on(&self, future: Pin<Box<dyn Future<Output = ()> + '_>>) {
-        TokioRuntime.block_on(future);
-    }
-
-    fn yield_now(&self) -> Boxed<'static, ()> {
-        TokioRuntime.yield_now()
-    }
-
-    fn name(&self) -> &'static str {
-        "ports"
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::runtime::PortRuntime;
     use super::*;
+    use webrtc::runtime::Runtime;
 
     /// Always has one more datagram.
     #[derive(Debug)]

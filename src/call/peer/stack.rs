@@ -5,7 +5,8 @@
 
 use super::PeerError;
 use super::numbers::EXTENSION;
-use super::socket::{PortRuntime, Tasks, Wire};
+use super::runtime::{PortRuntime, Tasks};
+use super::socket::Wire;
 use super::{IceCredentials, PeerConfig};
 use crate::call::identity::Identity;
 use crate::call::silence::NOTICED_AFTER;

@@ -59,6 +59,10 @@ pub enum PeerEvent {
     },
     /// ICE and DTLS are up, or up again.
     Connected,
+    /// Sound and picture came all the time, and have not for a second.
+    Quiet,
+    /// They come again.
+    Heard,
     /// Nothing came for 2.5 s. The agent goes on asking, and `Connected` follows whenever it is answered.
     Disconnected,
     /// DTLS did not come about, or the stack gave up.

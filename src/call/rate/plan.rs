@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn sound_alone_has_what_there_is() {
         let alone = Wishes { most: 5_000_000, picture: None };
-        for (target, bitrate) in [(40_000, 16_000), (70_000, 40_000), (90_000, 56_000), (600_000, 56_000)] {
+        for (target, bitrate) in [(40_000, 20_000), (70_000, 40_000), (90_000, 56_000), (600_000, 56_000)] {
             assert_eq!(settled(target, &alone).sound.bitrate, bitrate, "{target}");
         }
         for (target, bitrate) in [(90_000, 32_000), (450_000, 40_000), (600_000, 56_000)] {

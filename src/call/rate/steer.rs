@@ -7,8 +7,9 @@ use std::time::Duration;
 /// many bits lies above it and is none.
 const HIGH: Duration = Duration::from_millis(60);
 const PACKET: f64 = 1_500.0;
-/// Below this there is none.
+/// Below this there is none; what stays above it for so long is one as well.
 const LOW: Duration = Duration::from_millis(30);
+const LINGERS: Duration = Duration::from_secs(1);
 /// A queue of so much would take the target to nothing: it falls in proportion, so that any queue drains within
 /// half a second.
 const DRAIN: f64 = 0.5;
@@ -70,6 +71,8 @@ pub(super) struct Steer {
     /// The queue at the last cut.
     found: Duration,
     last_step: Option<Duration>,
+    /// There was some queue ever since.
+    queue_since: Option<Duration>,
     /// The path's own loss.
     usual_loss: f64,
 }
@@ -87,6 +90,7 @@ impl Steer {
             last_cut: None,
             found: Duration::ZERO,
             last_step: None,
+            queue_since: None,
             usual_loss: 0.0,
         }
     }
@@ -122,10 +126,12 @@ impl Steer {
 
     fn alone(&mut self, now: Duration, signal: &Signal, passed: f64, excess: f64) -> bool {
         let packet = Duration::from_secs_f64(PACKET / self.rate.max(self.least));
-        if signal.queueing > HIGH + packet {
+        let low = signal.queueing < LOW + packet;
+        self.queue_since = if low { None } else { self.queue_since.or(Some(now)) };
+        let lingers = self.queue_since.is_some_and(|since| now.saturating_sub(since) > LINGERS);
+        if lingers || signal.queueing > HIGH + packet {
             return self.seen(now, signal) && !self.drains(now, signal) && self.drain(now, signal);
         }
-        let low = signal.queueing < LOW + packet;
         if low && self.cuts > 0 {
             self.cuts = 0;
             if let Some(carried) = self.carried {

@@ -418,7 +418,8 @@ fn the_narrowest_and_the_widest_links_carry_a_call() {
         println!("{rate}: {used}");
         assert!(used > 0.75, "{used} of {rate}");
         assert!(seconds[10..].iter().all(|s| s.fps >= 5 || rate < 40e3), "no picture at {rate}");
-        assert!(seconds[10..].iter().all(|s| s.standing < Duration::from_millis(150)));
+        // One packet of a picture is 60 ms on the narrowest.
+        assert!(seconds[10..].iter().all(|s| s.standing < Duration::from_millis(80)), "a queue at {rate}");
     }
 }
 

@@ -171,6 +171,27 @@ impl Conversation {
     /// Nothing comes any more: looks for the friend everywhere.
     pub(super) async fn seek(&mut self, session: &Session) {
         self.again.unsaid.get_or_insert_default();
+        self.look(session).await;
+    }
+
+    /// Sound and picture have stopped. Nothing to trouble a person with yet, nor to be sure of, as the agents may still
+    /// hear each other's checks; but time to look for the friend.
+    pub(super) async fn listen_closely(&mut self, session: &Session, life: &Call) {
+        if life.is_connected() && !life.is_silent() {
+            log::info!("it has become quiet");
+            self.look(session).await;
+        }
+    }
+
+    /// They come again.
+    pub(super) fn calm_down(&mut self, session: &Session, life: &Call) {
+        if let Some(meeting) = self.again.meeting.as_mut().filter(|_| !life.is_silent()) {
+            log::info!("it is quiet no longer");
+            meeting.rest(&session.transport);
+        }
+    }
+
+    async fn look(&mut self, session: &Session) {
         let mut places: Vec<SocketAddr> =
             self.link.peer.path().map(|(_, remote)| remote).into_iter().collect();
         let told = session.ways_to(&session.path.theirs).await.into_iter();
@@ -229,6 +250,7 @@ impl Conversation {
         for talk in self.again.unsaid.take().unwrap_or_default() {
             self.say_now(talk).await;
         }
+        self.recording_meets_again(session).await;
         self.told_path = None;
         self.path(session).await;
     }

@@ -4,6 +4,7 @@ use super::again::{Again, Came};
 use super::files::Files;
 use super::handshake::Bond;
 use super::media::Running;
+use super::recording::{Recordings, is_the_end};
 use super::{Session, sleep_until, step};
 use crate::call::channel::{Message, Talk};
 use crate::call::ending::Ending;
@@ -48,6 +49,9 @@ pub(super) struct Conversation {
     /// How the friend is met again; not one whose description came by hand.
     pub(super) again: Again,
     pub(super) files: Files,
+    pub(super) recordings: Recordings,
+    /// How the friend is called.
+    pub(super) friend: String,
     meter: Meter,
     /// When media could first flow.
     pub(super) connected: Option<Duration>,
@@ -59,7 +63,7 @@ pub(super) struct Conversation {
     muted: bool,
     /// What was told since the start.
     headphones: Option<bool>,
-    video_on: bool,
+    pub(super) video_on: bool,
 }
 
 impl Session {
@@ -70,6 +74,8 @@ impl Session {
             media: None,
             again: Again::default(),
             files: Files::new(self.config.save_to.clone()),
+            recordings: Recordings::new(self.config.save_to.clone()),
+            friend: "friend".into(),
             meter: Meter::default(),
             connected: None,
             told_first: (false, false),
@@ -99,7 +105,7 @@ impl Session {
             ending = talk.carry_out(&mut self, &mut life, effects).await;
         }
         let ending = ending.unwrap_or(Ending::Lost { relayed: talk.relayed });
-        talk.close(&ending).await;
+        talk.close(&self, &ending).await;
         self.transport.close().await;
         ending
     }
@@ -113,7 +119,7 @@ impl Conversation {
         life: &mut Call,
         second: &mut tokio::time::Interval,
     ) -> Vec<Effect> {
-        let improve = self.again.due();
+        let (improve, recording) = (self.again.due(), self.recordings.due());
         tokio::select! {
             event = self.link.streams.events.recv(), if !self.again.dead => {
                 self.peer_event(session, life, event.unwrap_or(PeerEvent::Failed)).await
@@ -142,6 +148,10 @@ impl Conversation {
                 self.file_news(session, news).await;
                 Vec::new()
             }
+            Some(news) = self.recordings.next() => {
+                self.recording_news(session, news).await;
+                Vec::new()
+            }
             Some(event) = session.transport_events.recv() => {
                 self.transport_event(session, life, event).await
             }
@@ -154,6 +164,10 @@ impl Conversation {
             }
             () = sleep_until(session.line.started, improve) => {
                 self.improve(session, life).await;
+                Vec::new()
+            }
+            () = sleep_until(session.line.started, recording) => {
+                self.recording_tick(session).await;
                 Vec::new()
             }
             () = sleep_until(session.line.started, life.poll_timeout()) => step(life, &session.line, Input::Tick),
@@ -184,6 +198,14 @@ impl Conversation {
                 self.media.iter().for_each(|media| media.receives(codec));
                 Vec::new()
             }
+            PeerEvent::Quiet => {
+                self.listen_closely(session, life).await;
+                Vec::new()
+            }
+            PeerEvent::Heard => {
+                self.calm_down(session, life);
+                Vec::new()
+            }
             PeerEvent::ChannelOpen => Vec::new(),
         }
     }
@@ -209,6 +231,9 @@ impl Conversation {
                 Vec::new()
             }
             Ok(Message::Talk(talk)) => {
+                if let Talk::Hello { name, .. } = &talk {
+                    self.friend.clone_from(name);
+                }
                 if let Talk::Hello { candidates, .. } | Talk::Candidates { candidates } = &talk {
                     session.path.theirs.clone_from(candidates);
                     let relays = candidates.iter().filter(|one| one.kind == PathKind::Relay);
@@ -236,7 +261,12 @@ impl Conversation {
         let mut queue = std::collections::VecDeque::from(effects);
         while let Some(effect) = queue.pop_front() {
             match effect {
-                Effect::Emit(event) => session.emit(event).await,
+                Effect::Emit(event) => {
+                    if is_the_end(&event) {
+                        self.end_recording(session).await;
+                    }
+                    session.emit(event).await;
+                }
                 Effect::Send(talk @ (Talk::Hangup | Talk::Refused)) => self.say_now(talk).await,
                 Effect::Send(talk) => self.say(talk).await,
                 Effect::OfferMedia => queue.extend(self.offer_media(session, life).await),
@@ -258,6 +288,8 @@ impl Conversation {
                 Effect::SendFile(path) => self.send_file(session, &path).await,
                 Effect::DecideFile(yes) => self.decide_file(session, yes).await,
                 Effect::FileHeard(talk) => self.heard_of_file(session, talk).await,
+                Effect::Record { on, path } => self.record(session, on, path).await,
+                Effect::RecordingHeard(talk) => self.heard_of_recording(session, talk).await,
                 Effect::Seek => self.seek(session).await,
                 Effect::Resume => self.resume(session).await,
                 Effect::Finish(ending) => return Some(ending),
@@ -318,6 +350,9 @@ impl Conversation {
             }
         }
         self.path(session).await;
+        if let Some(path) = session.config.record.clone() {
+            self.record(session, true, Some(path)).await;
+        }
         effects.into_iter().filter(|effect| !matches!(effect, Effect::Emit(_))).collect()
     }
 

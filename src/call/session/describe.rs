@@ -24,22 +24,20 @@ impl Conversation {
         kind: DescriptionKind,
         sdp: &str,
     ) -> Vec<Effect> {
-        let taken = match kind {
-            DescriptionKind::Offer => {
-                self.link.peer.accept_media_offer(sdp).await.map(|(answer, agreement)| {
-                    (Some(Talk::Description { kind: DescriptionKind::Answer, sdp: answer }), agreement)
-                })
-            }
-            DescriptionKind::Answer => {
-                self.link.peer.accept_media_answer(sdp).await.map(|agreement| (None, agreement))
-            }
+        let agreed = match kind {
+            DescriptionKind::Offer => match self.link.peer.accept_media_offer(sdp).await {
+                Ok((sdp, agreement)) => {
+                    // Before anything else: devices take their time to open.
+                    self.say(Talk::Description { kind: DescriptionKind::Answer, sdp }).await;
+                    self.link.peer.hold_until_acknowledged();
+                    Ok(agreement)
+                }
+                Err(error) => Err(error),
+            },
+            DescriptionKind::Answer => self.link.peer.accept_media_answer(sdp).await,
         };
-        match taken {
-            Ok((answer, agreement)) => {
-                let mut effects: Vec<_> = answer.map(Effect::Send).into_iter().collect();
-                effects.extend(self.media_ready(session, life, agreement).await);
-                effects
-            }
+        match agreed {
+            Ok(agreement) => self.media_ready(session, life, agreement).await,
             Err(PeerError::Glare) => Vec::new(),
             Err(error) => step(life, &session.line, Input::Broke(refused(&error))),
         }

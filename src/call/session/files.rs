@@ -13,12 +13,14 @@ use crate::share::frame::Frame;
 use crate::share::name::typed_path;
 use crate::share::{Act, Share};
 use bytes::Bytes;
+pub(super) use keeping::first_free;
 use sending::Sending;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// How often a person is told how far a file is.
@@ -27,6 +29,9 @@ const TELL_INTERVAL: Duration = Duration::from_millis(500);
 const NEWS: usize = 64;
 /// Pieces that may wait for a disk: more than may be on their way, as small as they may be (`share/pace.rs`).
 const PIECES: usize = 1_200;
+
+/// How long a disk may take to let go of the files when the call is over.
+const LAST_WRITE: Duration = Duration::from_secs(3);
 
 /// What came of a file.
 #[derive(Debug)]
@@ -47,6 +52,8 @@ pub(super) struct Files {
     folder: PathBuf,
     sending: Option<Sending>,
     keeping: HashMap<u32, mpsc::Sender<Frame>>,
+    /// The threads that keep them.
+    keepers: JoinSet<()>,
     news: (mpsc::Sender<News>, mpsc::Receiver<News>),
     told: Option<Instant>,
 }
@@ -63,6 +70,7 @@ impl Files {
             folder,
             sending: None,
             keeping: HashMap::new(),
+            keepers: JoinSet::new(),
             news: mpsc::channel(NEWS),
             told: None,
         }
@@ -98,11 +106,36 @@ impl Files {
         let (pieces, frames) = mpsc::channel(PIECES);
         self.keeping.insert(id, pieces);
         let (folder, news) = (self.folder.clone(), self.news.0.clone());
-        tokio::task::spawn_blocking(move || keeping::keep(&folder, &name, (id, bytes), frames, &news));
+        while self.keepers.try_join_next().is_some() {}
+        self.keepers.spawn_blocking(move || keeping::keep(&folder, &name, (id, bytes), frames, &news));
     }
 
     fn send(&mut self, peer: &Arc<Peer>, (id, path): (u32, PathBuf), bytes: u64, from: u64) {
         self.sending = Some(Sending::begin(peer, (id, path), bytes, from, self.news.0.clone()));
+    }
+
+    /// Nothing comes or goes any more: what is whole gets its name, what is not is thrown away. Gives what became whole.
+    async fn let_go(&mut self) -> Vec<(u32, PathBuf)> {
+        self.sending = None;
+        self.keeping.clear();
+        let mut whole = Vec::new();
+        let all = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(news) = self.news.1.recv() => {
+                        if let News::Kept(id, path) = news {
+                            whole.push((id, path));
+                        }
+                    }
+                    ended = self.keepers.join_next() => if ended.is_none() { break },
+                }
+            }
+        };
+        if tokio::time::timeout(LAST_WRITE, all).await.is_err() {
+            log::warn!("the disk does not let go of a file; a part of it may stay behind");
+        }
+        whole
     }
 
     /// Not every step is worth a line.
@@ -187,6 +220,16 @@ impl Conversation {
     /// Over another connection from now on.
     pub(super) async fn files_meet_again(&mut self, session: &Session) {
         let acts = self.files.share.met_again();
+        self.carry_out_files(session, acts).await;
+    }
+
+    /// The call is over, and so are its files.
+    pub(super) async fn files_end(&mut self, session: &Session) {
+        let whole = self.files.let_go().await;
+        let share = &mut self.files.share;
+        let mut acts: Vec<Act> =
+            whole.into_iter().flat_map(|(id, path)| share.kept(id, path.display().to_string())).collect();
+        acts.extend(share.over());
         self.carry_out_files(session, acts).await;
     }
 

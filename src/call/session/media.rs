@@ -88,6 +88,11 @@ impl Running {
         &self.media
     }
 
+    /// Whether pictures were agreed on.
+    pub(super) fn has_pictures(&self) -> bool {
+        self.codecs.sent.video.is_some()
+    }
+
     /// Remembers what the friend sends with.
     pub(super) fn receives(&self, codec: Codec) {
         let mut received = self.codecs.received.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 /// The first wait before a device that has gone is looked for; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// The longest.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// The longest: a sound server that is started again is heard within three seconds.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// How often a stream's callbacks are counted, and its device looked for.
 const CHECK: Duration = Duration::from_millis(500);
 /// So many counts in a row without a callback (4 s) and the stream is dead, whatever the system says.

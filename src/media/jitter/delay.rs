@@ -5,6 +5,8 @@ use std::time::Duration;
 
 /// Packets looked back on: 10 s of 20 ms packets.
 const WINDOW: usize = 500;
+/// The first packets (1 s) are forgotten when there are twice as many: they were late because devices were opened.
+const OPENING: usize = 50;
 /// The fraction of packets that should be there in time; FEC and invention cover the rest.
 const IN_TIME: f64 = 0.98;
 /// For the unevenness of the clock that pulls.
@@ -43,6 +45,8 @@ pub(super) struct DelayWindow {
     transits: Vec<i64>,
     /// Where the next one goes, once the window is full.
     next: usize,
+    /// The first are forgotten.
+    opened: bool,
     /// The quickest.
     quickest: i64,
     /// What the spread of the arrivals asks for.
@@ -65,6 +69,10 @@ impl DelayWindow {
             None => self.transits.push(transit),
         }
         self.next = (self.next + 1) % WINDOW;
+        if !self.opened && self.transits.len() == 2 * OPENING {
+            self.transits.drain(..OPENING);
+            (self.opened, self.next) = (true, OPENING);
+        }
         let mut sorted = self.transits.clone();
         sorted.sort_unstable();
         let rank = |fraction: f64| ((sorted.len() - 1) as f64 * fraction).ceil() as usize;
@@ -147,7 +155,7 @@ mod tests {
     #[test]
     fn there_is_room_for_restoring_one_frame_however_even_the_packets_come() {
         let mut window = DelayWindow::default();
-        for n in 0..100 {
+        for n in 0..2 * OPENING as i64 - 1 {
             // One quick packet, and from then on all of them 8 ms slower.
             window.arrival(n * 20_000 + if n == 0 { 0 } else { 8_000 }, n * 960);
         }
@@ -157,14 +165,24 @@ mod tests {
     #[test]
     fn where_nothing_was_lost_no_room_is_kept_and_all_packets_are_waited_for() {
         let mut window = DelayWindow::default();
-        for n in 0..WINDOW as i64 + 50 {
+        for n in 0..WINDOW as i64 + 150 {
             // One packet in a hundred is later than the margin would cover.
             let late = if n % 100 == 60 { 12_000 } else { 0 };
             window.arrival(n * 20_000 + late, n * 960);
-            let known = n >= WINDOW as i64 - 1;
+            let known = n >= (OPENING + WINDOW) as i64 - 1;
             assert_eq!(window.target(), if known { 12_000 + MARGIN } else { SLACK + FRAME }, "packet {n}");
         }
-        window.lost(600 * 960, 960, 960);
+        window.lost(700 * 960, 960, 960);
+        assert_eq!(window.target(), SLACK + FRAME);
+    }
+
+    #[test]
+    fn what_was_late_while_devices_were_opened_is_forgotten_soon() {
+        let mut window = DelayWindow::default();
+        for n in 0..2 * OPENING as i64 {
+            window.arrival(n * 20_000 + if n < 15 { 80_000 } else { 0 }, n * 960);
+            assert!(window.target() > 80_000 || n < 15 || n == 2 * OPENING as i64 - 1, "packet {n}");
+        }
         assert_eq!(window.target(), SLACK + FRAME);
     }
 

@@ -4,7 +4,7 @@
 const MAX_SAMPLES: usize = 5760;
 
 /// The samples (at 48 kHz) of an Opus packet; `None` when it cannot be one.
-pub(super) fn duration(payload: &[u8]) -> Option<usize> {
+pub(in crate::media) fn duration(payload: &[u8]) -> Option<usize> {
     let toc = *payload.first()?;
     let config = toc >> 3;
     // RFC 6716 §3.1, table 2.

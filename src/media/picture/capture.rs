@@ -7,6 +7,7 @@ use super::events::Teller;
 use super::shared::{SendTarget, Shared};
 use crate::config::VideoChoice;
 use crate::media::frame::{Codec, EncodedFrame, VideoFrame};
+use crate::media::record::film::Of;
 use crate::media::slot::Slot;
 use crate::media::source::fit::Fit;
 use crate::media::source::{self, SourceConfig, SourceError, VideoSource};
@@ -216,7 +217,7 @@ impl Capture {
         }
         let sent = to.frames.try_send(EncodedFrame {
             codec: self.codec,
-            data: coded.data,
+            data: coded.data.clone(),
             key: coded.key,
             at: frame.at,
             duration: Duration::from_secs(1) / self.target.rate.fps.max(1),
@@ -226,6 +227,9 @@ impl Capture {
             self.shared.frame_dropped();
         } else {
             self.shared.frame_sent();
+            if self.shared.tap.is_on() {
+                self.shared.tap.put(Of::OwnPicture, self.codec, &coded.data, coded.key, frame.at);
+            }
         }
     }
 

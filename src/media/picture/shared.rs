@@ -4,6 +4,7 @@
 use super::PictureStats;
 use super::meter::{Freezes, Rate};
 use crate::media::frame::{Codec, Moment, VIDEO_CLOCK, VideoFrame};
+use crate::media::record::Tap;
 use crate::media::video::VideoTarget;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -33,6 +34,7 @@ pub(super) struct Shared {
     target: Mutex<SendTarget>,
     counters: Mutex<Counters>,
     started: Instant,
+    pub(super) tap: Tap,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +77,7 @@ impl Shared {
             target: Mutex::new(target),
             counters: Mutex::default(),
             started,
+            tap: Tap::default(),
         }
     }
 

@@ -6,9 +6,11 @@ use super::shared::Shared;
 use crate::media::assemble::playout::Playout;
 use crate::media::assemble::{AccessUnit, AssembleEvent, Assembler};
 use crate::media::frame::{Codec, MediaPacket, VIDEO_CLOCK, VideoFrame};
+use crate::media::record::film::Of;
 use crate::media::sink::y4m::Y4mWriter;
 use crate::media::slot::Slot;
 use crate::media::video::{self, VideoDecoder, VideoError};
+use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -114,19 +116,23 @@ impl Show {
             if !self.waiting.front().is_some_and(|(due, _)| *due <= now || crowded) {
                 return;
             }
-            let Some((_, unit)) = self.waiting.pop_front() else { return };
-            self.show(&unit);
+            let Some((due, unit)) = self.waiting.pop_front() else { return };
+            self.show(due, &unit);
         }
     }
 
     /// Decodes a picture and shows it. Every picture is decoded, late or not: the next ones build on it.
-    fn show(&mut self, unit: &AccessUnit) {
+    fn show(&mut self, due: Duration, unit: &AccessUnit) {
         if self.key_needed && !unit.key {
             return;
         }
         match self.decode(unit) {
             Ok(Some(mut frame)) => {
                 self.key_needed = false;
+                if self.shared.tap.is_on() {
+                    let data = Bytes::copy_from_slice(&unit.data);
+                    self.shared.tap.put(Of::FriendPicture, unit.codec, &data, unit.key, due);
+                }
                 let since_first = unit.timestamp.saturating_sub(1 << 32);
                 frame.at =
                     Duration::from_micros(since_first.saturating_mul(1000) / u64::from(VIDEO_CLOCK / 1000));

@@ -9,6 +9,7 @@ use crate::media::echo::{self, EchoCanceller};
 use crate::media::frame::{Codec, EncodedFrame, FRAME_DURATION, FRAME_SAMPLES, SAMPLE_RATE};
 use crate::media::jitter::Stretch;
 use crate::media::level::{Loudness, Meter, SilenceChange};
+use crate::media::record::film::Of;
 use crate::media::source::microphone::Microphone;
 use crate::media::source::tone::Tone;
 use crate::media::source::voice::Voice;
@@ -165,7 +166,7 @@ impl Capture {
             let drive = self.drive(&pacer);
             match pacer.step(self.shared.now(), drive) {
                 Step::Wait(wait) => std::thread::sleep(wait.min(NAP)),
-                Step::Drop => self.fill(&mut frame),
+                Step::Drop(frames) => (0..frames).for_each(|_| self.fill(&mut frame)),
                 Step::Send(at) => {
                     self.stamp(at);
                     self.fill(&mut frame);
@@ -250,12 +251,16 @@ impl Capture {
                 return;
             }
         };
+        let taken = data.clone();
         let encoded = EncodedFrame { codec: Codec::Opus, data, key: true, at, duration: FRAME_DURATION };
-        let counter = match self.frames_out.try_send(encoded) {
-            Ok(()) => &self.shared.frames_sent,
-            Err(_) => &self.shared.frames_dropped,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+        if self.frames_out.try_send(encoded).is_err() {
+            self.shared.frames_dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.shared.frames_sent.fetch_add(1, Ordering::Relaxed);
+        if self.shared.tap.is_on() {
+            self.shared.tap.put(Of::OwnSound, Codec::Opus, &taken, true, at);
+        }
     }
 
     /// Passes changed settings on to the encoder.

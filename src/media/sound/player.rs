@@ -3,8 +3,10 @@
 //!
 //! Public for whoever measures on a virtual clock; the call uses it in `playout.rs`.
 
+use super::heard::{Heard, Places, length};
 use crate::media::audio::{self, Decoder, OpusError, Recovery};
-use crate::media::frame::{FRAME_SAMPLES, MediaPacket, Moment, SAMPLE_RATE};
+use crate::media::frame::{FRAME_SAMPLES, MediaPacket, Moment};
+use crate::media::jitter::packet::duration;
 use crate::media::jitter::{JitterBuffer, JitterStats, Playout, Stretch};
 use crate::media::level::Loudness;
 use crate::media::stretch;
@@ -24,6 +26,9 @@ pub struct Player {
     quiet_for: usize,
     /// A packet was decoded.
     heard: bool,
+    /// The packets decoded for the last samples, and when their sound begins.
+    decoded: Vec<Heard>,
+    places: Places,
     /// Packets that were not Opus after all.
     undecodable: u64,
     /// Sound that the jitter buffer took for restored, and was not; and what stretching took out and put in.
@@ -48,6 +53,8 @@ impl Player {
             pending: Vec::new(),
             quiet_for: FRAME_SAMPLES,
             heard: false,
+            decoded: Vec::new(),
+            places: Places::default(),
             undecodable: 0,
             unrestored: Duration::ZERO,
             shortened: Duration::ZERO,
@@ -67,10 +74,12 @@ impl Player {
     /// later it is decided what to make of a packet that has not come, and the sooner each is heard: a packet is
     /// taken when the last one's samples run out, and the rest of it waits for the next call.
     pub fn fill(&mut self, now: Duration, samples: &mut [f32]) {
+        self.decoded.clear();
         while self.pending.len() < samples.len() {
             // What was played last was a pause: as long as a frame, for a voice swings between its periods.
             let next = self.jitter.pull(now, self.quiet_for >= FRAME_SAMPLES);
             self.time(now, &next);
+            self.note(now, &next);
             self.play(next);
         }
         let wanted = samples.len();
@@ -109,6 +118,11 @@ impl Player {
         self.heard
     }
 
+    /// The packets that the last samples were made of, or will be continued by, and when their sound begins.
+    pub fn decoded(&self) -> &[Heard] {
+        &self.decoded
+    }
+
     /// The jitter buffer's counters; packets that could not be decoded count as refused.
     pub fn stats(&self) -> JitterStats {
         let stats = self.jitter.stats();
@@ -120,6 +134,19 @@ impl Player {
             lengthened: stats.lengthened + self.lengthened,
             delay: stats.delay + length(self.behind),
             ..stats
+        }
+    }
+
+    /// Remembers a packet that is about to be decoded.
+    fn note(&mut self, now: Duration, next: &Playout) {
+        match next {
+            Playout::Silence => self.places.end(),
+            Playout::Decode(packet) | Playout::Stretch(packet, _) => {
+                let samples = duration(packet).unwrap_or(FRAME_SAMPLES);
+                let at = self.places.packet(now + length(self.pending.len()), samples);
+                self.decoded.push(Heard { packet: packet.clone(), at });
+            }
+            Playout::Recover { samples, .. } | Playout::Conceal { samples } => self.places.gap(*samples),
         }
     }
 
@@ -181,11 +208,6 @@ impl Player {
             Stretch::Lengthen => self.lengthened += length(stretch::lengthen(&mut self.pending, start)),
         }
     }
-}
-
-/// How long so many samples last.
-fn length(samples: usize) -> Duration {
-    Duration::from_nanos(samples as u64 * 1_000_000_000 / u64::from(SAMPLE_RATE))
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use super::events::{SoundEvent, Teller};
 use super::player::Player;
 use super::shared::Shared;
 use crate::media::audio::OpusError;
-use crate::media::frame::{MediaPacket, Moment, SAMPLE_RATE};
+use crate::media::frame::{Codec, MediaPacket, Moment, SAMPLE_RATE};
 use crate::media::level::{Loudness, Meter};
+use crate::media::record::film::Of;
 use crate::media::sink::speaker::{Speaker, Want};
 use crate::media::sink::wav::WavSink;
 use std::sync::Arc;
@@ -103,8 +104,18 @@ impl Playing {
                 self.player.insert(packet);
             }
             self.player.fill(now, piece);
+            self.record();
             self.report(now, piece);
             self.play(piece);
+        }
+    }
+
+    /// What is heard, to the recording.
+    fn record(&self) {
+        if self.shared.tap.is_on() {
+            for heard in self.player.decoded() {
+                self.shared.tap.put(Of::FriendSound, Codec::Opus, &heard.packet, true, heard.at);
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use crate::media::audio::DEFAULT_LOSS;
 use crate::media::frame::{Moment, SAMPLE_RATE};
 use crate::media::jitter::JitterStats;
 use crate::media::level::FLOOR_DBFS;
+use crate::media::record::Tap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -64,6 +65,7 @@ pub(super) struct Shared {
     reference: Mutex<Option<rtrb::Consumer<f32>>>,
     reference_end: Mutex<Option<rtrb::Producer<f32>>>,
     pub(super) reference_taken: AtomicBool,
+    pub(super) tap: Tap,
 }
 
 impl Shared {
@@ -90,6 +92,7 @@ impl Shared {
             reference: Mutex::new(Some(waiting)),
             reference_end: Mutex::new(Some(end)),
             reference_taken: AtomicBool::new(false),
+            tap: Tap::default(),
         }
     }
 

@@ -25,6 +25,8 @@ pub(super) enum Request {
     Refresh,
     /// Its end.
     Release,
+    /// The end of one that was here before, so that there can be another.
+    Clear,
     /// A permission.
     Permit(IpAddr),
     /// A channel.
@@ -38,7 +40,7 @@ impl Request {
         match self {
             Self::Allocate => 5,
             Self::Refresh | Self::Permit(_) | Self::Bind(..) => 4,
-            Self::Release => 2,
+            Self::Release | Self::Clear => 2,
         }
     }
 }

@@ -142,6 +142,31 @@ fn an_allocation_takes_two_requests_and_a_permission_for_its_own_address() {
 }
 
 #[test]
+fn what_was_left_behind_at_the_same_addresses_is_ended_first_and_only_once() {
+    for ends in [true, false] {
+        let mut bench = Bench::new(&password("right"), Framing::Datagram);
+        bench.client.allocate(bench.now);
+        let first = bench.next().unwrap();
+        bench.error(&first, 401);
+        let asked = bench.next().unwrap();
+        bench.error(&asked, 437);
+        let cleared = bench.next().unwrap();
+        let lifetime = Message::parse(&cleared.bytes).unwrap().get(attr::LIFETIME);
+        assert_eq!((cleared.method, lifetime), (Method::REFRESH, Some(0)));
+        if ends {
+            bench.success(&cleared, &Bench::key());
+            assert_eq!(bench.serve(), [Method::ALLOCATE, Method::CREATE_PERMISSION]);
+            assert!(bench.client.is_allocated());
+        } else {
+            bench.error(&cleared, 441);
+            let again = bench.next().unwrap();
+            bench.error(&again, 437);
+            assert!(matches!(bench.failure(), TurnError::Refused { code: 437, .. }));
+        }
+    }
+}
+
+#[test]
 fn what_is_wrong_with_a_login_has_a_name() {
     let secret = RelayLogin::Secret("north".into());
     for (login, errors, expect) in [
@@ -329,7 +354,7 @@ fn a_relay_that_falls_silent_while_we_send_is_asked_at_once() {
         bench.client.send(bench.now, address(PEER), b"\x16");
         refreshes += bench.methods().iter().filter(|method| **method == Method::REFRESH).count();
     }
-    assert_eq!(refreshes, 3, "after 2 s, and twice again");
+    assert_eq!(refreshes, 4, "after 1.5 s, and three times again");
     let begun = bench.now;
     while bench.client.is_allocated() {
         bench.pass(Duration::from_millis(500));

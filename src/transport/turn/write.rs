@@ -18,7 +18,7 @@ impl TurnClient {
     pub(super) fn build(&self, id: TransactionId, request: Request) -> Option<Vec<u8>> {
         let method = match request {
             Request::Allocate => Method::ALLOCATE,
-            Request::Refresh | Request::Release => Method::REFRESH,
+            Request::Refresh | Request::Release | Request::Clear => Method::REFRESH,
             Request::Permit(_) => Method::CREATE_PERMISSION,
             Request::Bind(..) => Method::CHANNEL_BIND,
         };
@@ -33,7 +33,7 @@ impl TurnClient {
                 self.put_extras(builder, id)
             }
             Request::Refresh => self.put_extras(builder, id),
-            Request::Release => builder.put(attr::LIFETIME, 0),
+            Request::Release | Request::Clear => builder.put(attr::LIFETIME, 0),
             // RFC 8656 §9: the port does not matter.
             Request::Permit(peer) => builder.put(attr::XOR_PEER_ADDRESS, SocketAddr::new(peer, 0)),
             Request::Bind(peer, number) => {

@@ -2,8 +2,8 @@
 
 use super::{Effect, lasted};
 use crate::call::event::{
-    CallEvent, CallState, CodeEvent, EndReason, FileEvent, FileState, Notice, PathEvent, Side, StateEvent,
-    StatsEvent,
+    CallEvent, CallState, CodeEvent, EndReason, FileEvent, FileState, Notice, PathEvent, RecordingEvent,
+    Side, StateEvent, StatsEvent,
 };
 use crate::nat::explain::Explanation;
 use crate::tui::model::{
@@ -11,6 +11,7 @@ use crate::tui::model::{
     Share, Shown, ShownCode, Transfer, Words,
 };
 use crate::tui::text::clean;
+use crate::tui::view;
 use std::time::Duration;
 
 /// Columns of a sentence kept.
@@ -33,8 +34,9 @@ pub(super) fn call(model: &mut Model, event: CallEvent) -> Vec<Effect> {
         CallEvent::Path(path) => self::path(model, path),
         CallEvent::Media { kind: _, after_connect_ms: _ } => {}
         CallEvent::Stats(stats) => model.stats = Some(clean_stats(stats)),
-        CallEvent::Chat { from, text } => chat(model, from, &text),
+        CallEvent::Chat { from, text } => line(model, from, &text, false),
         CallEvent::File(event) => file(model, &event),
+        CallEvent::Recording(event) => recording(model, &event),
         CallEvent::Verify { words, verified } => {
             model.words = Some(Words { words: clean(&words, NAME), verified });
         }
@@ -74,6 +76,7 @@ pub(super) fn gone(model: &mut Model) -> Vec<Effect> {
             help: "Run it again with --log-file PATH -v; the log's end says more.".to_owned(),
             lasted: lasted(model),
             interrupted: false,
+            recorded: model.recording.path.clone(),
         });
     }
     vec![Effect::Leave]
@@ -131,7 +134,8 @@ fn ended(model: &mut Model, event: &StateEvent) -> Vec<Effect> {
         None => plain_reason(model, reason),
     };
     let help = event.help.as_deref().map(|help| clean(help, SENTENCE)).unwrap_or_default();
-    model.ended = Some(Ended { reason, message, help, lasted: lasted(model), interrupted });
+    let recorded = model.recording.path.clone();
+    model.ended = Some(Ended { reason, message, help, lasted: lasted(model), interrupted, recorded });
     vec![Effect::Leave]
 }
 
@@ -185,15 +189,28 @@ fn progress(model: &mut Model, line: &str) {
     model.progress.push_back(line);
 }
 
-fn chat(model: &mut Model, from: Side, text: &str) {
+/// A line of the chat. Whoever reads further up goes on reading there.
+fn line(model: &mut Model, from: Side, text: &str, did: bool) {
     let text = clean(text, CHAT_LIMIT);
     if text.is_empty() {
         return;
     }
-    if model.chat.len() == CHAT_LINES {
+    let before = view::chat_extent(model).0;
+    if from == Side::Remote && !model.reads_chat() {
+        model.unread += 1;
+    }
+    model.chat.push_back(ChatLine { from, text, did, at: model.now });
+    if model.scrolled > 0 {
+        model.scrolled += view::chat_extent(model).0.saturating_sub(before);
+    }
+    if model.chat.len() > CHAT_LINES {
         model.chat.pop_front();
     }
-    model.chat.push_back(ChatLine { from, text, at: model.now });
+}
+
+/// What became of a file or a recording, among what was said.
+fn chat(model: &mut Model, from: Side, text: &str) {
+    line(model, from, text, true);
 }
 
 fn file(model: &mut Model, event: &FileEvent) {
@@ -203,6 +220,7 @@ fn file(model: &mut Model, event: &FileEvent) {
     match (event.state, from) {
         (FileState::Offered, Side::Remote) => {
             model.offered = transfer;
+            chat(model, from, &format!("offers the file {name}"));
             return;
         }
         (FileState::Moving, _) => {
@@ -224,6 +242,25 @@ fn file(model: &mut Model, event: &FileEvent) {
     if from == Side::Remote && model.offered.as_ref().is_some_and(|offered| offered.name == name) {
         model.offered = None;
     }
+}
+
+/// Who records is a state on the screen, and each change a line.
+fn recording(model: &mut Model, event: &RecordingEvent) {
+    let path = event.path.as_deref().map(|path| clean(path, SENTENCE));
+    let line = match (event.from, event.on, &path) {
+        (Side::Local, true, Some(path)) => format!("began to record to {path}"),
+        (Side::Local, true, None) => "began to record".to_owned(),
+        (Side::Remote, true, _) => "began to record this call".to_owned(),
+        (_, false, _) => "stopped recording".to_owned(),
+    };
+    match event.from {
+        Side::Local => {
+            model.recording.own = event.on;
+            model.recording.path = path.or(model.recording.path.take());
+        }
+        Side::Remote => model.recording.friend = event.on,
+    }
+    chat(model, event.from, &line);
 }
 
 fn notice(model: &mut Model, notice: &Notice, error: bool) {

@@ -7,6 +7,7 @@ use crate::tui::keys::{self, Action};
 use crate::tui::model::{
     CHAT_LIMIT, CODE_LIMIT, Copied, CopyWhat, Layer, Model, PATH_LIMIT, Place, Role, Screen,
 };
+use crate::tui::view;
 use crossterm::event::{KeyEvent, KeyEventKind};
 use std::time::Duration;
 
@@ -79,9 +80,21 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Diagnostics => model.panes.diagnostics = !model.panes.diagnostics,
         Action::Words => model.layer = Layer::Words,
         Action::Verify => return verify(model),
-        Action::Chat if model.role != Role::Demo => model.layer = Layer::Chat(chat_input()),
+        Action::ChatPane => chat_pane(model, !model.panes.chat),
+        Action::Earlier => earlier(model),
+        Action::Later => {
+            let page = view::chat_extent(model).1.max(1);
+            model.scrolled = model.scrolled.saturating_sub(page);
+        }
+        Action::Chat if model.role != Role::Demo => {
+            model.layer = Layer::Chat(chat_input());
+            model.unread = 0;
+        }
         Action::File if model.role != Role::Demo => model.layer = Layer::File(file_input()),
         Action::Chat | Action::File => {}
+        Action::Record => {
+            return vec![Effect::Command(Command::Record { on: !model.recording.own, path: None })];
+        }
         Action::TakeFile => return take_file(model),
         Action::RefuseFile => {
             model.offered = None;
@@ -104,6 +117,24 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Redraw => return vec![Effect::Redraw],
     }
     Vec::new()
+}
+
+/// Opens or closes the chat's pane, at its end.
+fn chat_pane(model: &mut Model, open: bool) {
+    model.panes.chat = open && model.role != Role::Demo;
+    model.scrolled = 0;
+    if model.panes.chat {
+        model.unread = 0;
+    }
+}
+
+/// A page back in what was said; where the pane is closed it opens first.
+fn earlier(model: &mut Model) {
+    if !model.panes.chat {
+        return chat_pane(model, true);
+    }
+    let (rows, page) = view::chat_extent(model);
+    model.scrolled = (model.scrolled + page.max(1)).min(rows.saturating_sub(page));
 }
 
 fn verify(model: &mut Model) -> Vec<Effect> {
@@ -150,6 +181,8 @@ fn submit(model: &mut Model) -> Vec<Effect> {
 fn close(model: &mut Model) {
     if model.layer != Layer::None {
         model.layer = Layer::None;
+    } else if model.panes.chat {
+        chat_pane(model, false);
     } else if model.panes.diagnostics {
         model.panes.diagnostics = false;
     } else if let Screen::Prompt(input) = &mut model.screen {

@@ -2,8 +2,9 @@ use super::*;
 use crate::call::event::{CallState, CodeForm, CodeKind, Notice, Side, StateEvent};
 use crate::picture::{CellSize, ColorDepth};
 use crate::tui::input::TextInput;
-use crate::tui::model::{CHAT_LINES, Place};
+use crate::tui::model::{CHAT_LIMIT, CHAT_LINES, Place};
 use crate::tui::theme::Look;
+use crate::tui::view;
 use crossterm::event::{KeyCode, KeyEventKind, KeyModifiers};
 use proptest::prelude::*;
 
@@ -290,7 +291,7 @@ fn chat_is_bounded_and_clean() {
         bench.send(Msg::Call(CallEvent::Chat { from: Side::Remote, text }));
     }
     assert_eq!(bench.model.chat.len(), CHAT_LINES);
-    assert!(bench.model.chat.iter().all(|line| line.text.len() <= 500 && !line.text.contains('\x1b')));
+    assert!(bench.model.chat.iter().all(|line| line.text.len() <= CHAT_LIMIT && !line.text.contains('\x1b')));
 }
 
 #[test]
@@ -316,4 +317,77 @@ proptest! {
         let Some(Effect::Command(Command::Paste(sent))) = effects.first() else { panic!("{effects:?}") };
         prop_assert_eq!(sent.len(), CODE_LIMIT);
     }
+}
+
+fn say(bench: &mut Bench, from: Side, text: &str) {
+    bench.send(Msg::Call(CallEvent::Chat { from, text: text.to_owned() }));
+}
+
+#[test]
+fn what_came_while_nobody_looked_is_counted_until_somebody_does() {
+    let mut bench = Bench::connected(Role::Offer);
+    say(&mut bench, Side::Remote, "one");
+    say(&mut bench, Side::Local, "mine");
+    say(&mut bench, Side::Remote, "two");
+    assert_eq!(bench.model.unread, 2);
+    bench.key(KeyCode::Char('c'));
+    assert!(bench.model.panes.chat && bench.model.unread == 0);
+    say(&mut bench, Side::Remote, "three");
+    assert_eq!(bench.model.unread, 0);
+    bench.key(KeyCode::Esc);
+    assert!(!bench.model.panes.chat);
+    say(&mut bench, Side::Remote, "four");
+    assert_eq!(bench.model.unread, 1);
+    bench.key(KeyCode::Char('t'));
+    assert_eq!(bench.model.unread, 0);
+}
+
+#[test]
+fn the_chat_scrolls_by_pages_and_stays_where_it_is_read() {
+    let mut bench = Bench::connected(Role::Offer);
+    for n in 0..100 {
+        say(&mut bench, Side::Remote, &format!("line {n}"));
+    }
+    // The first page opens the pane.
+    bench.key(KeyCode::PageUp);
+    assert_eq!((bench.model.panes.chat, bench.model.scrolled), (true, 0));
+    let (rows, page) = view::chat_extent(&bench.model);
+    assert!(rows == 100 && (4..30).contains(&page), "{rows} {page}");
+    bench.key(KeyCode::PageUp);
+    assert_eq!(bench.model.scrolled, page);
+    say(&mut bench, Side::Remote, "another");
+    assert_eq!(bench.model.scrolled, page + 1);
+    (0..50).for_each(|_| drop(bench.key(KeyCode::PageUp)));
+    assert_eq!(bench.model.scrolled, 101 - page);
+    // The line being typed takes a row.
+    bench.key(KeyCode::Char('t'));
+    bench.key(KeyCode::PageDown);
+    assert_eq!(bench.model.scrolled, 102 - 2 * page, "also while a message is typed");
+    (0..50).for_each(|_| drop(bench.key(KeyCode::PageDown)));
+    assert_eq!(bench.model.scrolled, 0);
+    for n in 0..2 * CHAT_LINES {
+        say(&mut bench, Side::Remote, &format!("line {n}"));
+    }
+    assert_eq!(bench.model.chat.len(), CHAT_LINES);
+}
+
+#[test]
+fn r_begins_and_ends_a_recording_which_is_said_in_the_chat_and_at_the_end() {
+    let mut bench = Bench::connected(Role::Offer);
+    let wish = |on| command(Command::Record { on, path: None });
+    assert_eq!(bench.key(KeyCode::Char('r')), wish(true));
+    let event = |from, on, path: Option<&str>| {
+        let path = path.map(str::to_owned);
+        Msg::Call(CallEvent::Recording(crate::call::event::RecordingEvent { from, on, path }))
+    };
+    bench.send(event(Side::Local, true, Some("/a/b.mkv")));
+    assert_eq!(bench.key(KeyCode::Char('r')), wish(false));
+    bench.send(event(Side::Remote, true, None));
+    assert!(bench.model.recording.own && bench.model.recording.friend);
+    bench.send(event(Side::Local, false, Some("/a/b.mkv")));
+    let said: Vec<&str> = bench.model.chat.iter().map(|line| line.text.as_str()).collect();
+    assert_eq!(said, ["began to record to /a/b.mkv", "began to record this call", "stopped recording"]);
+    bench.send(Msg::Terminate);
+    let ended = bench.model.ended.expect("it ends").to_string();
+    assert!(ended.contains("Recorded: /a/b.mkv"), "{ended}");
 }

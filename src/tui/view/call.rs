@@ -11,12 +11,10 @@
 //!   Bob · ✓ verified                 keys
 //! ```
 
-use super::{PictureArea, diagnostics, parts, status, style};
-use crate::call::event::Side;
+use super::{PictureArea, chat, diagnostics, parts, status, style};
 use crate::tui::input::TextInput;
 use crate::tui::keys::Action;
 use crate::tui::model::{Layer, Model, Which};
-use crate::tui::text;
 use crate::tui::theme::Tone;
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -33,11 +31,30 @@ const CHAT_ROWS: (usize, usize) = (3, 8);
 /// How long a chat line stays while nobody types.
 const CHAT_LIFETIME: Duration = Duration::from_secs(60);
 
+/// The keys that matter, the most useful first: what doesn't fit is left out.
+const HINTS: &[(Action, &str)] = &[
+    (Action::Help, "help"),
+    (Action::TakeFile, "take file"),
+    (Action::RefuseFile, "refuse"),
+    (Action::Submit, "send"),
+    (Action::Close, "back"),
+    (Action::Quit, "quit"),
+    (Action::Mute, "mute"),
+    (Action::ChatPane, "chat"),
+    (Action::File, "file"),
+    (Action::Camera, "camera"),
+    (Action::Record, "record"),
+    (Action::Chat, "write"),
+    (Action::Diagnostics, "diagnostics"),
+];
+
 /// The screen's parts.
 struct Layout {
     picture: Rect,
     own: Option<Rect>,
     pane: Option<Rect>,
+    /// The chat's pane.
+    said: Option<Rect>,
     chat: Rect,
     notice: Rect,
     status: Rect,
@@ -59,7 +76,11 @@ pub(super) fn view(model: &Model, frame: &mut Frame, area: Rect) {
     }
     let rows = chat_rows(model, layout.chat.width.into());
     frame.render_widget(Paragraph::new(rows), layout.chat);
-    if let Some((prompt, input)) = typed(model) {
+    if let Some(said) = layout.said {
+        frame.render_widget(Clear, said);
+        chat::view(model, typed(model).filter(|_| types_in_pane(model)), frame, said);
+    }
+    if let Some((prompt, input)) = typed(model).filter(|_| !types_in_pane(model)) {
         let row = Rect { y: layout.chat.bottom().saturating_sub(1), height: 1, ..layout.chat };
         let prompt = Span::styled(prompt, style(model, Tone::Key));
         parts::field(frame, row, prompt, input.before_cursor(), input.after_cursor());
@@ -71,17 +92,19 @@ pub(super) fn view(model: &Model, frame: &mut Frame, area: Rect) {
 /// Where the pictures belong.
 pub(super) fn pictures(model: &Model, area: Rect) -> Vec<PictureArea> {
     let layout = layout(model, area);
-    let over = layout.pane.filter(|pane| pane.intersects(layout.picture));
+    let over =
+        [layout.pane, layout.said].into_iter().flatten().filter(|pane| pane.intersects(layout.picture));
+    let over: Vec<Rect> = over.collect();
     let area_of =
         |which, rect: Option<Rect>| Some(PictureArea::new(model, which, rect?, model.picture(which)?));
     let mut own = area_of(Which::Local, layout.own);
     let mut remote = area_of(Which::Remote, Some(layout.picture));
     if let Some(remote) = &mut remote {
         remote.holes.extend(own.as_ref().map(|own| own.placed).or(layout.own));
-        remote.holes.extend(over);
+        remote.holes.extend(&over);
     }
     if let Some(own) = &mut own {
-        own.holes.extend(over);
+        own.holes.extend(&over);
     }
     remote.into_iter().chain(own).collect()
 }
@@ -90,43 +113,13 @@ pub(super) fn pictures(model: &Model, area: Rect) -> Vec<PictureArea> {
 pub(super) fn status_rows(model: &Model, frame: &mut Frame, area: Rect) {
     let [first, second] = [0, 1].map(|row| Rect { y: area.y + row, height: 1, ..area });
     frame.render_widget(status::network(model, first.width.into()), first);
-    let hints = parts::hint_spans(
-        model,
-        usize::from(second.width) * 2 / 3,
-        &[
-            (Action::Help, "help"),
-            (Action::Quit, "quit"),
-            (Action::Mute, "mute"),
-            (Action::Camera, "camera"),
-            (Action::Diagnostics, "diagnostics"),
-            (Action::TakeFile, "take file"),
-            (Action::RefuseFile, "refuse"),
-            (Action::Chat, "chat"),
-            (Action::File, "file"),
-            (Action::Submit, "send"),
-            (Action::Close, "back"),
-        ],
-    );
-    let people = status::people(model, second.width.into());
-    let free = usize::from(second.width).saturating_sub(people.width());
+    let (help, width) = (HINTS.first().map_or(0, |(_, words)| words.len() + 4), usize::from(second.width));
+    let people = status::people(model, width.saturating_sub(help));
+    let hints = parts::hint_spans(model, width.saturating_sub(people.width()), HINTS);
     frame.render_widget(people, second);
-    let hints = Line::from(fitting(&hints, free));
+    let hints = Line::from(hints);
     let width = (hints.width() as u16).min(second.width);
     frame.render_widget(hints, Rect { x: second.right() - width, width, ..second });
-}
-
-/// The first pairs of key and words that fit into so many columns.
-fn fitting(spans: &[Span<'static>], columns: usize) -> Vec<Span<'static>> {
-    let mut kept = Vec::new();
-    let mut used = 0;
-    for pair in spans.chunks(2) {
-        used += pair.iter().map(Span::width).sum::<usize>();
-        if used > columns {
-            break;
-        }
-        kept.extend_from_slice(pair);
-    }
-    kept
 }
 
 fn layout(model: &Model, area: Rect) -> Layout {
@@ -137,22 +130,69 @@ fn layout(model: &Model, area: Rect) -> Layout {
         .map(|line| parts::wrap(&line.to_string(), area.width.saturating_sub(2).into()).len())
         .sum();
     let notice = cut_bottom(&mut rest, notice.min(4) as u16);
-    let typing = usize::from(typed(model).is_some());
+    let typing = usize::from(typed(model).is_some() && !types_in_pane(model));
     let chat = chat_rows(model, area.width.saturating_sub(2).into()).len() + typing;
     let most = rest.height / 2;
     let chat = cut_bottom(&mut rest, (chat as u16).min(most.max(1)));
-    let pane = model.panes.diagnostics.then(|| {
-        let width = PANE.min(rest.width);
-        let height =
-            if area.width >= WIDE { rest.height } else { diagnostics::height(model, width).min(rest.height) };
-        Rect { x: rest.right() - width, width, height, ..rest }
-    });
-    let picture = match pane {
-        Some(pane) if area.width >= WIDE => Rect { width: rest.width - pane.width, ..rest },
-        _ => rest,
+    let Beside { picture, pane, said } = beside(model, area.width, rest);
+    // Own picture stays in sight.
+    let free = said.filter(|said| said.intersects(picture)).map_or(picture.height, |said| said.y - picture.y);
+    let own =
+        (model.panes.own_picture && free > 0).then(|| own_rect(model, Rect { height: free, ..picture }));
+    Layout { picture, own, pane, said, chat: inset(chat), notice: inset(notice), status }
+}
+
+/// The picture, and the panes beside or over it.
+struct Beside {
+    picture: Rect,
+    pane: Option<Rect>,
+    said: Option<Rect>,
+}
+
+/// Panes stand beside the picture, one above the other, where it is wide enough; else diagnostics lie over its right and
+/// the chat over its lower part.
+fn beside(model: &Model, columns: u16, rest: Rect) -> Beside {
+    let (facts, chats) = (model.panes.diagnostics, model.panes.chat);
+    let wide = (facts && columns >= WIDE, chats && columns >= chat::WIDE);
+    let taken = match wide {
+        (true, _) => PANE.min(rest.width),
+        (false, true) => chat::width(columns),
+        (false, false) => 0,
     };
-    let own = model.panes.own_picture.then(|| own_rect(model, picture));
-    Layout { picture, own, pane, chat: inset(chat), notice: inset(notice), status }
+    let picture = Rect { width: rest.width - taken, ..rest };
+    let mut column = Rect { x: picture.right(), width: taken, ..rest };
+    let said = chats.then(|| match wide {
+        (true, true) => {
+            let facts = diagnostics::height(model, taken).min(rest.height - rest.height / 3);
+            cut_bottom(&mut column, rest.height - facts)
+        }
+        (false, true) => column,
+        (_, false) => {
+            let rows = chat::height(rest.height);
+            Rect { y: rest.bottom() - rows, height: rows, ..rest }
+        }
+    });
+    let pane = facts.then(|| {
+        if wide.0 {
+            return column;
+        }
+        let width = PANE.min(picture.width);
+        let free = said.filter(|_| !wide.1).map_or(picture.height, |said| said.y - picture.y);
+        let height = diagnostics::height(model, width).min(free);
+        Rect { x: picture.right() - width, width, height, ..picture }
+    });
+    Beside { picture, pane, said }
+}
+
+/// The chat's rows in its pane, and how many are seen.
+pub(super) fn chat_extent(model: &Model, area: Rect) -> (usize, usize) {
+    let open = |said| chat::extent(model, types_in_pane(model), said);
+    layout(model, area).said.map_or((0, 0), open)
+}
+
+/// Whether the line that is being typed stands in the chat's pane.
+fn types_in_pane(model: &Model) -> bool {
+    model.panes.chat && matches!(model.layer, Layer::Chat(_))
 }
 
 /// A fifth of the picture's width in its lower right corner, as high as the own picture's shape needs.
@@ -191,25 +231,13 @@ fn typed(model: &Model) -> Option<(&'static str, &TextInput)> {
     }
 }
 
-/// The last chat lines as rows.
+/// The last chat lines as rows, where there is no pane for them.
 fn chat_rows(model: &Model, width: usize) -> Vec<Line<'static>> {
-    let typing = matches!(model.layer, Layer::Chat(_));
-    let most = if typing { CHAT_ROWS.1 } else { CHAT_ROWS.0 };
-    let mut rows = Vec::new();
-    for line in model.chat.iter().rev() {
-        if rows.len() >= most || (!typing && model.now > line.at + CHAT_LIFETIME) {
-            break;
-        }
-        let (who, tone) = match line.from {
-            Side::Local => ("you", Tone::Dim),
-            Side::Remote => (model.friend(), Tone::Plain),
-        };
-        let text = format!("{}: {}", text::clip(who, width / 3), line.text);
-        for row in parts::wrap(&text, width.max(1)).into_iter().rev() {
-            rows.push(Line::styled(row, style(model, tone)));
-        }
+    if model.panes.chat {
+        return Vec::new();
     }
-    rows.truncate(most);
-    rows.reverse();
-    rows
+    if matches!(model.layer, Layer::Chat(_)) {
+        return chat::latest(model, width, CHAT_ROWS.1, None);
+    }
+    chat::latest(model, width, CHAT_ROWS.0, model.now.checked_sub(CHAT_LIFETIME))
 }

@@ -110,9 +110,9 @@ fn media(stats: &StatsEvent) -> Vec<(&'static str, String)> {
             ),
         ),
         ("", format!("{} decoded, {} freezes, {} ms", video.frames_decoded, video.freezes, video.freeze_ms)),
-        ("delay", format!("sound {}, picture {}", ms(audio.delay_ms), ms(video.delay_ms))),
         ("sound", format!("in {} out {} dBFS", level(audio.level_in_dbfs), level(audio.level_out_dbfs))),
         ("", format!("buffer {} ms, concealed {} ms", audio.buffer_ms, audio.concealed_ms)),
+        ("delay", format!("sound {}, picture {}", ms(audio.delay_ms), ms(video.delay_ms))),
     ]
 }
 

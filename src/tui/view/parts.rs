@@ -65,9 +65,15 @@ fn is_useful(model: &Model, action: Action) -> bool {
     match action {
         Action::CopyCode | Action::CopyInvitation => model.code.is_some(),
         Action::Words => model.words.is_some(),
-        Action::Chat | Action::File | Action::Mute | Action::Talk | Action::Headphones | Action::Camera => {
-            model.role != Role::Demo
-        }
+        Action::Chat
+        | Action::ChatPane
+        | Action::Earlier
+        | Action::Later
+        | Action::File
+        | Action::Mute
+        | Action::Talk
+        | Action::Headphones
+        | Action::Camera => model.role != Role::Demo,
         Action::TakeFile | Action::RefuseFile => model.offered.is_some(),
         Action::Close => model.layer != Layer::None || matches!(model.screen, Screen::Prompt(_)),
         _ => true,

@@ -83,6 +83,10 @@ pub(super) fn network(model: &Model, columns: usize) -> Line<'static> {
 /// The people's half: who, whose microphone and camera are off, whether the words were compared.
 pub(super) fn people(model: &Model, columns: usize) -> Line<'static> {
     let mut facts = Vec::new();
+    facts.extend(recording(model).map(|words| (words, Tone::Alarm)));
+    if model.unread > 0 {
+        facts.push((format!("{} unread: c", model.unread), Tone::Warn));
+    }
     if model.local.muted {
         facts.push(("YOU ARE MUTED".to_owned(), Tone::Warn));
     }
@@ -115,6 +119,16 @@ pub(super) fn people(model: &Model, columns: usize) -> Line<'static> {
         ));
     }
     join(model, columns, facts)
+}
+
+/// Who records the call: never left out.
+fn recording(model: &Model) -> Option<String> {
+    match (model.recording.own, model.recording.friend) {
+        (false, false) => None,
+        (true, false) => Some(" ● recording ".to_owned()),
+        (false, true) => Some(format!(" ● {} is recording ", text::clip(model.friend(), 24))),
+        (true, true) => Some(" ● recording at both ends ".to_owned()),
+    }
 }
 
 /// As many facts as fit.

@@ -127,7 +127,7 @@ impl Part {
 }
 
 /// Makes something under the first name that is free.
-fn first_free<T>(
+pub(in crate::call::session) fn first_free<T>(
     folder: &Path,
     name: &str,
     make: impl Fn(&Path) -> io::Result<T>,

@@ -1,0 +1,246 @@
+//! A call's recording: the coded frames that its threads hand in, written to a Matroska file on a thread of its own.
+//!
+//! ```text
+//! sound/capture, sound/playout, picture/capture, picture/show --Tap--> queue --> [thread: film] --> file
+//! ```
+//! A thread of the call never waits for the disk: where the queue is full a frame is left out, counted, and its track
+//! goes on with the next key picture. Knows neither who allowed it nor where files are kept.
+
+mod avc;
+pub mod film;
+pub mod matroska;
+
+use crate::media::frame::Codec;
+use bytes::Bytes;
+use film::{Film, Of, Setting, Shot, Taken, Written};
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Frames that wait for the disk: six seconds of a call. When full, a frame is left out and counted.
+const FRAMES: usize = 1_024;
+/// The file grows at least as often, whatever comes.
+const TICK: Duration = Duration::from_millis(200);
+/// A key picture is asked for no more often.
+const KEY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Where the threads of a call hand in what they code and decode. Costs next to nothing while nothing is recorded.
+#[derive(Debug, Clone, Default)]
+pub struct Tap(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    on: AtomicBool,
+    to: Mutex<Option<SyncSender<Shot>>>,
+    /// Frames of a track were left out since the last one that was taken.
+    torn: [AtomicBool; 4],
+    dropped: AtomicU64,
+}
+
+impl Tap {
+    /// Whether anybody records.
+    pub fn is_on(&self) -> bool {
+        self.0.on.load(Ordering::Relaxed)
+    }
+
+    /// Hands in a frame. Never waits.
+    pub fn put(&self, of: Of, codec: Codec, data: &Bytes, key: bool, at: Duration) {
+        let to = self.to();
+        let (Some(to), Some(torn)) = (to.as_ref(), self.0.torn.get(of as usize)) else { return };
+        let shot = Shot { of, codec, data: data.clone(), key, at, torn: torn.swap(false, Ordering::Relaxed) };
+        if to.try_send(shot).is_err() {
+            torn.store(true, Ordering::Relaxed);
+            self.0.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn open(&self, to: SyncSender<Shot>) {
+        *self.to() = Some(to);
+        self.0.dropped.store(0, Ordering::Relaxed);
+        self.0.on.store(true, Ordering::Relaxed);
+    }
+
+    fn close(&self) {
+        self.0.on.store(false, Ordering::Relaxed);
+        *self.to() = None;
+    }
+
+    fn dropped(&self) -> u64 {
+        self.0.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Whoever panicked left a whole value behind.
+    fn to(&self) -> MutexGuard<'_, Option<SyncSender<Shot>>> {
+        self.0.to.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a recording has to tell.
+#[derive(Debug)]
+pub enum News {
+    /// From now on it is in this file; after the first one, in another.
+    In(PathBuf),
+    /// A key picture of this track is wanted.
+    KeyWanted(Of),
+    /// It is over.
+    Ended {
+        /// Because of this; `None`: as was wished.
+        error: Option<io::Error>,
+        /// Frames that the disk was too slow for.
+        dropped: u64,
+    },
+}
+
+/// Makes the next file, a new one.
+pub type MakeFile = Box<dyn FnMut() -> io::Result<(PathBuf, File)> + Send>;
+
+/// A recording under way. Dropping it ends it; its thread completes the file and says so.
+#[derive(Debug)]
+pub struct Recorder {
+    taps: [Tap; 2],
+}
+
+impl Recorder {
+    /// Begins to record what comes by these taps; the setting's start is filled in. `tell` hears of everything, on the
+    /// recording's thread, where it may block.
+    ///
+    /// # Errors
+    /// When there is no thread for it.
+    pub fn start(
+        taps: [Tap; 2],
+        setting: Setting,
+        clock: Clock,
+        make: MakeFile,
+        tell: impl FnMut(News) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (to, frames) = sync_channel(FRAMES);
+        for tap in &taps {
+            // Already now: a recorder that is dropped at once closes what it has opened.
+            tap.open(to.clone());
+        }
+        let recorder = Self { taps: taps.clone() };
+        let writing = Writing { taps, clock, make, tell, asked: [None; 4] };
+        std::thread::Builder::new().name("recording".into()).spawn(move || writing.run(setting, &frames))?;
+        Ok(recorder)
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.taps.iter().for_each(Tap::close);
+    }
+}
+
+/// The call's clock, and the calendar's.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    /// The zero of the call's clock.
+    pub started: Instant,
+    /// Seconds since 1970.
+    pub unix: fn() -> u64,
+}
+
+/// A file that grows.
+struct Reel {
+    film: Film,
+    file: File,
+    length: u64,
+}
+
+/// The thread's state.
+struct Writing<T> {
+    taps: [Tap; 2],
+    clock: Clock,
+    make: MakeFile,
+    tell: T,
+    /// When a key picture of a track was asked for.
+    asked: [Option<Duration>; 4],
+}
+
+impl<T: FnMut(News)> Writing<T> {
+    fn run(mut self, setting: Setting, frames: &Receiver<Shot>) {
+        let error = self.write(setting, frames).err();
+        let dropped = self.taps.iter().map(Tap::dropped).sum();
+        (self.tell)(News::Ended { error, dropped });
+    }
+
+    fn write(&mut self, setting: Setting, frames: &Receiver<Shot>) -> io::Result<()> {
+        let setting = Setting { start: self.now(), unix: (self.clock.unix)(), ..setting };
+        let mut reel = self.reel(Film::new(setting))?;
+        loop {
+            match frames.recv_timeout(TICK) {
+                Ok(shot) => self.take(&mut reel, shot)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return reel.finish(),
+            }
+            let written = reel.film.poll(self.now());
+            reel.write(&written)?;
+        }
+    }
+
+    fn take(&mut self, reel: &mut Reel, shot: Shot) -> io::Result<()> {
+        let of = shot.of;
+        match reel.film.put(shot) {
+            Taken::Kept => {}
+            Taken::KeyWanted => self.ask(of),
+            Taken::NextPart(shot) => {
+                let film = reel.film.next(shot.at, (self.clock.unix)());
+                reel.finish()?;
+                *reel = self.reel(film)?;
+                // A key picture, or it would not have come here.
+                reel.film.put(shot);
+            }
+        }
+        Ok(())
+    }
+
+    fn reel(&mut self, film: Film) -> io::Result<Reel> {
+        let (path, file) = (self.make)()?;
+        (self.tell)(News::In(path));
+        Ok(Reel { film, file, length: 0 })
+    }
+
+    fn ask(&mut self, of: Of) {
+        let now = self.now();
+        let Some(asked) = self.asked.get_mut(of as usize) else { return };
+        if asked.is_none_or(|asked| now >= asked + KEY_INTERVAL) {
+            *asked = Some(now);
+            (self.tell)(News::KeyWanted(of));
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.clock.started.elapsed()
+    }
+}
+
+impl Reel {
+    /// A piece that does not fit leaves nothing behind.
+    fn write(&mut self, written: &Written) -> io::Result<()> {
+        if !written.append.is_empty()
+            && let Err(error) = self.file.write_all(&written.append)
+        {
+            let _ = self.file.set_len(self.length);
+            return Err(error);
+        }
+        self.length += written.append.len() as u64;
+        for (at, bytes) in &written.patches {
+            self.file.seek(SeekFrom::Start(*at))?;
+            self.file.write_all(bytes)?;
+        }
+        self.file.seek(SeekFrom::Start(self.length)).map(drop)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        let rest = self.film.finish();
+        self.write(&rest)?;
+        self.file.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests;
