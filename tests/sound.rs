@@ -8,6 +8,8 @@
 )]
 
 mod support;
+#[path = "sound/truth.rs"]
+mod truth;
 
 use p2pcall::config::{AudioChoice, SpeakerChoice};
 use p2pcall::error::Exit;
@@ -478,7 +480,7 @@ mod devices {
                 });
                 assert!(event.notice().is_some_and(|notice| notice.code.starts_with("no_")));
             }
-            std::thread::sleep(Duration::from_secs(1));
+            std::thread::sleep(Duration::from_millis(1_500));
             assert!(call.carried() > 40 && call.sound.levels().input_dbfs.is_none());
             let failure =
                 Sound::start(config(microphone(), SpeakerChoice::None), mpsc::channel(4).0, Instant::now());

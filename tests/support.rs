@@ -11,6 +11,8 @@
 )]
 
 pub(crate) mod coturn;
+#[cfg(target_os = "linux")]
+pub(crate) mod ear;
 pub(crate) mod film;
 #[cfg(target_os = "linux")]
 pub(crate) mod lab;

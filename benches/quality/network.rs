@@ -1,5 +1,5 @@
 //! Speech through networks that lose and delay packets, on a virtual clock: the real encoder, told of the loss
-//! as RTCP tells it, the real jitter buffer and decoder, and a speaker that wants 20 ms every 20 ms.
+//! as RTCP tells it, the real jitter buffer and decoder, and a speaker that wants 5 ms every 5 ms.
 
 use super::judge::{Judge, directory};
 use super::random::{Loss, Random};
@@ -13,6 +13,8 @@ use std::time::Duration;
 /// What the network takes at the least, and the moment at which the speaker wants its frames, microseconds.
 const TRANSIT: f64 = 200_000.0;
 const PHASE: u64 = 7_000;
+/// What the speaker wants at a time, samples: 5 ms.
+const PIECE: usize = 240;
 /// Packets between two reports: a second.
 const REPORT: usize = 50;
 
@@ -136,14 +138,14 @@ fn play(packets: Vec<MediaPacket>, frames: u64, bytes: usize) -> Heard {
     let mut player = Player::new().unwrap();
     let (mut samples, mut delays) = (Vec::new(), Vec::new());
     let mut packets = packets.into_iter().peekable();
-    for n in 0..frames + TRANSIT as u64 / 20_000 {
-        let now = Duration::from_micros(n * 20_000 + PHASE);
+    for n in 0..frames * 4 + TRANSIT as u64 / 5_000 {
+        let now = Duration::from_micros(n * 5_000 + PHASE);
         while let Some(packet) = packets.next_if(|packet| packet.arrived <= now) {
             player.insert(packet);
         }
-        let mut frame = [0.0; FRAME_SAMPLES];
-        player.next_frame(now, &mut frame);
-        samples.extend(frame);
+        let mut piece = [0.0; PIECE];
+        player.fill(now, &mut piece);
+        samples.extend(piece);
         if player.heard() {
             delays.push(player.stats().delay.as_secs_f64() * 1000.0);
         }

@@ -38,11 +38,13 @@ mod numbers;
 mod outbox;
 mod packets;
 mod reception;
+mod remote_clock;
 mod runtime;
 mod sdp;
 mod sent;
 mod socket;
 mod stack;
+mod timing;
 mod types;
 
 pub use checks::RELAY_HOLD;
@@ -139,6 +141,7 @@ impl Peer {
         let (notes, queue) = Notes::new();
         let wire = Wire::new(config.ports.clone(), config.relay_hold, config.started, notes.clone());
         let (media, inlets) = Media::new(config.sent.ssrcs(), config.started, notes.clone());
+        media.sends(config.sent.clone());
         let handler = Arc::new(Handler(notes.clone()));
         let registry = || interceptors::registry(&media, &wire, config.started);
         let (connection, tasks) = stack::build(&config, &wire, registry, handler).await?;

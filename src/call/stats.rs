@@ -88,7 +88,8 @@ impl Meter {
     }
 }
 
-fn milliseconds(duration: Duration) -> f32 {
+/// As it is told: to a tenth.
+pub(super) fn milliseconds(duration: Duration) -> f32 {
     (duration.as_secs_f32() * 10_000.0).round() / 10.0
 }
 

@@ -19,6 +19,8 @@ use std::ops::RangeInclusive;
 
 pub use opus::OpusError;
 
+/// Samples by which what is decoded lags what went in: the codec's look-ahead, as [`Encoder::lookahead`] says.
+pub const CODEC_DELAY: usize = 312;
 /// bit/s that the encoder accepts: Opus's own lower bound (RFC 6716 §2.1.1), and where mono speech gains
 /// nothing more.
 pub const BITRATE_RANGE: RangeInclusive<u32> = 6_000..=128_000;

@@ -13,7 +13,7 @@
 
 mod watch;
 
-use crate::media::frame::{FRAME_SAMPLES, SAMPLE_RATE};
+use crate::media::frame::SAMPLE_RATE;
 use sonora::config::{
     EchoCanceller as Aec, MaxProcessingRate, NoiseSuppression, NoiseSuppressionLevel, Pipeline,
 };
@@ -21,8 +21,12 @@ use sonora::{AudioProcessing, Config, StreamConfig};
 use std::collections::VecDeque;
 use watch::EchoWatch;
 
-/// What the library works on: 10 ms.
-const PIECE: usize = SAMPLE_RATE as usize / 100;
+/// What the library works on, samples: 10 ms.
+pub const PIECE: usize = SAMPLE_RATE as usize / 100;
+/// By how much a microphone is delayed in all, samples (17.6 ms).
+pub const DELAY: usize = CANCELLER_DELAY + SUPPRESSION_DELAY;
+/// By how much the noise suppression does (10.4 ms).
+const SUPPRESSION_DELAY: usize = 499;
 /// By how much the canceller delays the microphone, samples (7.2 ms): band filters and a block.
 const CANCELLER_DELAY: usize = 346;
 /// Played sound that waits for the microphone, samples (200 ms): more means that the microphone has stopped.
@@ -85,8 +89,8 @@ impl EchoCanceller {
         self.waiting.drain(..surplus);
     }
 
-    /// Cleans the microphone's next 20 ms.
-    pub fn clean(&mut self, frame: &mut [f32; FRAME_SAMPLES]) {
+    /// Cleans what the microphone recorded next, a whole number of pieces.
+    pub fn clean(&mut self, frame: &mut [f32]) {
         self.feed();
         let aim = if self.is_cancelling() { 1.0 } else { 0.0 };
         self.watch.recorded(frame);

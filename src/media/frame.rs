@@ -116,6 +116,15 @@ pub struct EncodedFrame {
     pub duration: Duration,
 }
 
+/// When what bears this RTP timestamp reached eye or ear, on the call's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// As on the wire.
+    pub timestamp: u32,
+    /// When.
+    pub at: Duration,
+}
+
 /// One RTP packet from the peer: RTX already undone, header extensions and padding removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaPacket {

@@ -7,7 +7,7 @@
 //!                   jitter/delay.rs: how late do packets come? -> target delay
 //! ```
 //! One number rules all: the *delay* of the frame that is due, measured from the quickest packet of the
-//! last seconds. It is held between the target and a little more than a frame above it:
+//! last seconds. It is held between the target and half a frame above it:
 //! - a packet that is not there when the buffer is empty may only be late: sound is invented and the delay
 //!   grows by it. If it turns out to be lost, that much of the gap is skipped, and the delay is as before;
 //! - packets that are missing while a later one is there are lost: restored from that later one's redundancy
@@ -36,8 +36,9 @@ const LATE_IS_RESTART: u32 = 50;
 const MAX_INVENTED: usize = 48_000;
 /// Microseconds of one frame.
 const FRAME: i64 = 20_000;
-/// Delay above the target that is let be: a frame, which the phase of the pulls may cost, and a little.
-const EXCESS: i64 = FRAME + 5_000;
+/// Delay above the target that is let be: what a cut in a pause takes out, and the phase of the pulls may cost
+/// where a device asks for 10 ms at a time.
+const EXCESS: i64 = 10_000;
 /// Excess that is cut off at once: there was a stall, and what it piled up is stale.
 const STALE: i64 = 150_000;
 /// How short of the target the delay may fall by skipping what was lost.
@@ -100,6 +101,8 @@ pub struct JitterStats {
     pub restarts: u64,
     /// Sound invented for lack of packets.
     pub concealed: Duration,
+    /// Silence after that, while nothing came.
+    pub silent: Duration,
     /// Sound restored from redundancy (FEC or DRED).
     pub recovered: Duration,
     /// Sound cut out to shorten the delay.
@@ -134,6 +137,8 @@ pub struct JitterBuffer {
     /// The timestamp that is due; `None` while not playing.
     cursor: Option<i64>,
     last_sequence: Option<u16>,
+    /// The timestamp played last.
+    played: Option<i64>,
     window: DelayWindow,
     late_in_a_row: u32,
     /// Samples invented since the last packet was played.
@@ -204,7 +209,7 @@ impl JitterBuffer {
         if self.cursor.is_none() {
             self.cursor = self.latest_due(now, target);
         }
-        let Some(cursor) = self.cursor else { return Playout::Silence };
+        let Some(cursor) = self.cursor else { return self.silence() };
         let delay = self.window.delay(now, cursor);
         if delay > target + STALE {
             self.skip_stale(now, target);
@@ -255,6 +260,11 @@ impl JitterBuffer {
         self.slots.len()
     }
 
+    /// The timestamp of the packet that was given out last, without its wrap.
+    pub fn played(&self) -> Option<i64> {
+        self.played
+    }
+
     /// Counters, and the delay of late.
     pub fn stats(&self) -> JitterStats {
         let delay = Duration::from_micros(self.wait.unwrap_or(0).unsigned_abs());
@@ -267,7 +277,7 @@ impl JitterBuffer {
         self.want_for = if excess < -SHORT { self.want_for + 1 } else { 0 };
         self.rested = self.rested.saturating_add(1);
         let Some((timestamp, slot)) = self.slots.pop_first() else { return self.starve() };
-        let payload = self.played(now, timestamp, &slot);
+        let payload = self.book(now, timestamp, &slot);
         let (patience, rest) = if quiet { (PATIENCE_QUIET, 1) } else { (PATIENCE_SPEECH, REST) };
         if self.rested < rest {
             return Playout::Decode(payload);
@@ -284,7 +294,7 @@ impl JitterBuffer {
     }
 
     /// Books a packet as played and moves the cursor behind it.
-    fn played(&mut self, now: i64, timestamp: i64, slot: &Slot) -> Bytes {
+    fn book(&mut self, now: i64, timestamp: i64, slot: &Slot) -> Bytes {
         if let Some(last) = self.last_sequence {
             let gap = slot.sequence.wrapping_sub(last).wrapping_sub(1);
             if (1..1000).contains(&gap) {
@@ -292,6 +302,7 @@ impl JitterBuffer {
             }
         }
         self.last_sequence = Some(slot.sequence);
+        self.played = Some(timestamp);
         self.cursor = Some(timestamp + slot.samples);
         self.invented = 0;
         let wait = (now - slot.arrived).max(0);
@@ -304,9 +315,17 @@ impl JitterBuffer {
         if self.invented >= MAX_INVENTED {
             self.cursor = None;
             self.last_sequence = None;
-            return Playout::Silence;
+            return self.silence();
         }
         self.conceal(FRAME_SAMPLES)
+    }
+
+    /// Nothing has come yet, or nothing for so long that nothing more is invented.
+    fn silence(&mut self) -> Playout {
+        if self.played.is_some() {
+            self.stats.silent += Duration::from_micros(FRAME.unsigned_abs());
+        }
+        Playout::Silence
     }
 
     fn conceal(&mut self, samples: usize) -> Playout {

@@ -21,7 +21,7 @@ mod show;
 pub use events::PictureEvent;
 
 use super::PictureAim;
-use super::frame::{Codec, EncodedFrame, MediaPacket, VideoFrame};
+use super::frame::{Codec, EncodedFrame, MediaPacket, Moment, VideoFrame};
 use super::record::Tap;
 use super::sink::y4m::Y4mWriter;
 use super::slot::{Screens, Slot};
@@ -91,6 +91,8 @@ pub struct PictureStats {
     pub freeze_ms: u64,
     /// Whether it does so now.
     pub frozen: bool,
+    /// What is seen: the picture handed to the screen last, and when that was.
+    pub seen: Option<Moment>,
     /// What the network still owes the playout: the delay added for smoothness, ms.
     pub playout_delay_ms: u32,
     /// Remote packets that never came in time.

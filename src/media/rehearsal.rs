@@ -40,14 +40,15 @@ pub fn record(
 ) -> Result<Vec<f32>, DeviceError> {
     let (tell, changes) = channel();
     let wanted = microphone.map(str::to_owned);
-    let mut microphone = Microphone::start(wanted, Arc::default(), move |change| drop(tell.send(change)))
-        .map_err(|e| no_thread(&e))?;
+    let mut microphone =
+        Microphone::start(wanted, Arc::default(), Instant::now(), move |change| drop(tell.send(change)))
+            .map_err(|e| no_thread(&e))?;
     let wanted = (length.as_secs_f64() * f64::from(SAMPLE_RATE)) as usize;
     let (mut samples, mut last) = (Vec::with_capacity(wanted + FRAME_SAMPLES), Instant::now());
     let mut frame = [0.0; FRAME_SAMPLES];
     while samples.len() < wanted {
         failed(&changes)?;
-        if !microphone.poll() {
+        if !microphone.poll(FRAME_SAMPLES) {
             patient(last, DeviceKind::Microphone)?;
             std::thread::sleep(LOOK);
             continue;
@@ -68,9 +69,9 @@ pub fn record(
 pub fn play(speaker: Option<&str>, samples: &[f32]) -> Result<(), DeviceError> {
     let (tell, changes) = channel();
     let wanted = speaker.map(str::to_owned);
-    let mut speaker = Speaker::start(wanted, Arc::default(), move |change| drop(tell.send(change)))
-        .map_err(|e| no_thread(&e))?;
     let (started, mut last) = (Instant::now(), Instant::now());
+    let mut speaker = Speaker::start(wanted, Arc::default(), started, move |change| drop(tell.send(change)))
+        .map_err(|e| no_thread(&e))?;
     let mut frame = [0.0; FRAME_SAMPLES];
     for piece in samples.chunks(FRAME_SAMPLES) {
         frame.fill(0.0);
@@ -80,7 +81,7 @@ pub fn play(speaker: Option<&str>, samples: &[f32]) -> Result<(), DeviceError> {
         loop {
             failed(&changes)?;
             match speaker.want(started.elapsed()) {
-                Want::Frame => break,
+                Want::Sound => break,
                 Want::Nothing(wait) => std::thread::sleep(wait),
                 Want::Absent => std::thread::sleep(LOOK),
             }

@@ -26,7 +26,7 @@ pub use shared::Levels;
 use crate::config::{AudioChoice, SpeakerChoice};
 use crate::error::{Exit, Failure};
 use crate::media::device::{self, DeviceError};
-use crate::media::frame::{EncodedFrame, MediaPacket};
+use crate::media::frame::{EncodedFrame, MediaPacket, Moment};
 use crate::media::jitter::JitterStats;
 use crate::media::record::Tap;
 use crate::media::sink::speaker::Speaker;
@@ -82,6 +82,10 @@ pub struct SoundStats {
     pub underruns: u64,
     /// Samples of the microphone that were dropped because the capture thread was too slow.
     pub overruns: u64,
+    /// What is heard: the packet decoded last, and when the speaker plays it.
+    pub heard: Option<Moment>,
+    /// By how much own frames are stamped later than they were captured, microseconds; below zero: earlier.
+    pub stamped_late: i64,
     /// Echo is being cancelled: something is played, and is heard by the microphone, or might be.
     pub cancelling_echo: bool,
 }
@@ -203,7 +207,8 @@ fn open_source(
     let microphone = |wanted| {
         let (overruns, events) = (Arc::clone(&shared.overruns), events.clone());
         let tell = move |change| events.device(DeviceKind::Microphone, change);
-        let microphone = Microphone::start(wanted, overruns, tell).map_err(|error| no_thread(&error))?;
+        let microphone =
+            Microphone::start(wanted, overruns, shared.started(), tell).map_err(|error| no_thread(&error))?;
         Ok(Some(Source::Microphone(Box::new(Cleaned::new(
             microphone,
             aloud.then(|| shared.take_reference()).flatten(),
@@ -234,7 +239,8 @@ fn open_sink(choice: SpeakerChoice, shared: &Shared, events: &Teller) -> Result<
     let speaker = |wanted| {
         let (underruns, events) = (Arc::clone(&shared.underruns), events.clone());
         let tell = move |change| events.device(DeviceKind::Speaker, change);
-        let speaker = Speaker::start(wanted, underruns, tell).map_err(|error| no_thread(&error))?;
+        let speaker =
+            Speaker::start(wanted, underruns, shared.started(), tell).map_err(|error| no_thread(&error))?;
         Ok(Sink::Speaker(Box::new(speaker)))
     };
     match choice {

@@ -59,6 +59,8 @@ pub struct VideoStats {
     pub freeze_ms: u64,
     /// Whether it stands still so long at this moment.
     pub frozen: bool,
+    /// From the friend's camera to this screen, milliseconds; `None` while that is not known.
+    pub delay_ms: Option<f32>,
 }
 
 /// Sound.
@@ -70,8 +72,12 @@ pub struct AudioStats {
     pub level_out_dbfs: Option<f32>,
     /// Invented for lack of packets, since the start.
     pub concealed_ms: u64,
+    /// Left silent after that, because still nothing came.
+    pub silent_ms: u64,
     /// Playout delay of the jitter buffer.
     pub buffer_ms: u32,
+    /// From the friend's microphone to this speaker, milliseconds; `None` while that is not known.
+    pub delay_ms: Option<f32>,
 }
 
 /// Names for the diagnostics pane.

@@ -1,6 +1,7 @@
 //! What a peer counts, and what the remote end reports. Pure: told the time and the facts.
 
 use super::reception::Reception;
+use super::remote_clock::RemoteClock;
 use crate::media::frame::{Codec, MediaKind, SAMPLE_RATE, VIDEO_CLOCK};
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -110,6 +111,8 @@ pub(super) struct Counters {
     video: KindSample,
     streams: HashMap<u32, (MediaKind, Reception)>,
     reports: VecDeque<(u32, Duration)>,
+    /// The remote end's clock, as told for the stream that was told of last.
+    clocks: HashMap<MediaKind, (u32, RemoteClock)>,
 }
 
 impl Counters {
@@ -153,6 +156,31 @@ impl Counters {
         }
     }
 
+    /// The remote end said what time it was at this timestamp (NTP, RTP) of its stream.
+    pub(super) fn clock_told(
+        &mut self,
+        ssrc: u32,
+        (ntp, timestamp): (u64, u32),
+        now: Duration,
+        round_trip: Option<Duration>,
+    ) {
+        let Some((kind, _)) = self.streams.get(&ssrc) else { return };
+        let fresh = || (ssrc, RemoteClock::new(clock(*kind)));
+        let told = self.clocks.entry(*kind).or_insert_with(fresh);
+        if told.0 != ssrc {
+            *told = fresh();
+        }
+        told.1.reported(ntp, timestamp, now);
+        if let Some(round_trip) = round_trip {
+            told.1.round_trip(round_trip);
+        }
+    }
+
+    /// How long before `at` the remote end captured what bears this timestamp.
+    pub(super) fn age(&self, kind: MediaKind, timestamp: u32, at: Duration) -> Option<Duration> {
+        self.clocks.get(&kind)?.1.age(timestamp, at)
+    }
+
     /// Takes what the remote end says of a stream of ours.
     pub(super) fn reported(&mut self, report: &Report, now: Duration) {
         let sent = self.reports.iter().find(|(ntp, _)| *ntp == report.heard).map(|(_, sent)| *sent);
@@ -167,7 +195,9 @@ impl Counters {
         if let Some(sent) = sent
             && report.heard != 0
         {
-            sample.round_trip = Some(now.saturating_sub(sent).saturating_sub(delay));
+            let round_trip = now.saturating_sub(sent).saturating_sub(delay);
+            sample.round_trip = Some(round_trip);
+            self.clocks.values_mut().for_each(|(_, clock)| clock.round_trip(round_trip));
         }
     }
 

@@ -206,6 +206,13 @@ impl Watch {
             self.reports(&report.reports);
         } else if let Some(report) = packet.downcast_ref::<SenderReport>() {
             self.reports(&report.reports);
+            let (now, round_trip) = (self.media.at(self.now), (self.round_trip)());
+            self.media.counters().clock_told(
+                report.ssrc,
+                (report.ntp_time, report.rtp_time),
+                now,
+                round_trip,
+            );
         } else if packet.is::<PictureLossIndication>() || packet.is::<FullIntraRequest>() {
             self.media.counters().kind(MediaKind::Video).plis_received += 1;
             self.media.key_frame_wanted();
@@ -241,6 +248,10 @@ impl Watch {
     fn says(&mut self, packet: &mut Box<dyn rtc::rtcp::Packet>) -> bool {
         if let Some(report) = packet.as_any().downcast_ref::<SenderReport>() {
             self.media.counters().report_sent(report.ntp_time, self.media.at(self.now));
+            // The stack names the timestamp of what leaves now, RFC 3550 §6.4.1 wants that of what is captured now.
+            if let Some(rtp_time) = self.media.stamp(report.ssrc, self.now) {
+                *packet = Box::new(SenderReport { rtp_time, ..report.clone() });
+            }
         }
         let Some(nack) = packet.as_any().downcast_ref::<TransportLayerNack>() else { return true };
         let missing = nack.nacks.iter().flat_map(NackPair::packet_list);

@@ -7,11 +7,12 @@ use super::events::{Note, Notes};
 use super::ledger::Ledger;
 use super::packets::Label;
 use super::packets::MAX_PAYLOAD;
+use super::sent::SentStreams;
 use crate::call::rate::{OVERHEAD, Pace, Repairs};
 use crate::media::frame::{Codec, MediaKind, MediaPacket};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
@@ -106,6 +107,7 @@ pub(super) struct Media {
     ledger: Mutex<Ledger>,
     course: Mutex<Course>,
     agreed: Mutex<Agreed>,
+    sent: OnceLock<SentStreams>,
     heard: Mutex<Vec<Codec>>,
     remote_video: AtomicU32,
     key_frame_due: AtomicBool,
@@ -133,6 +135,7 @@ impl Media {
             ledger: Mutex::default(),
             course: Mutex::default(),
             agreed: Mutex::default(),
+            sent: OnceLock::new(),
             heard: Mutex::default(),
             remote_video: AtomicU32::new(0),
             key_frame_due: AtomicBool::new(false),
@@ -161,6 +164,25 @@ impl Media {
     /// What was sent and what became of it, for a moment.
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         locked(&self.ledger)
+    }
+
+    /// What this end sends, once.
+    pub(super) fn sends(&self, sent: SentStreams) {
+        // Only the first are.
+        let _again = self.sent.set(sent);
+    }
+
+    /// What of the stream `ssrc` is captured at this moment would be stamped with this.
+    pub(super) fn stamp(&self, ssrc: u32, now: Instant) -> Option<u32> {
+        let kind = self.ssrcs.kind(ssrc).filter(|_| ssrc != self.ssrcs.repair)?;
+        Some(self.sent.get()?.timestamp(kind, self.at(now)))
+    }
+
+    /// Own sound is stamped so many microseconds later than it is captured.
+    pub(super) fn set_sound_late(&self, micros: i64) {
+        if let Some(sent) = self.sent.get() {
+            sent.set_sound_late(micros);
+        }
     }
 
     /// How this end sends.

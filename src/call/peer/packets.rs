@@ -7,6 +7,7 @@ use rtc::rtp;
 use rtc::rtp::codec::h264::H264Payloader;
 use rtc::rtp::codec::vp8::Vp8Payloader;
 use rtc::rtp::packetizer::Payloader;
+use std::time::Duration;
 
 /// Payload bytes of a packet: with all headers under 1,280, what every IPv6 path carries (RFC 8200 §5). The
 /// encoder's slices of 1,100 bytes fit whole.
@@ -51,8 +52,7 @@ impl Packetizer {
             Codec::Vp8 => self.vp8.payload(payload, &frame.data).unwrap_or_default(),
         };
         let kind = frame.codec.kind();
-        let ticks = frame.at.as_nanos() * u128::from(clock(kind)) / 1_000_000_000;
-        let timestamp = self.offset.wrapping_add(ticks as u32);
+        let timestamp = self.timestamp(kind, frame.at);
         let last = payloads.len().saturating_sub(1);
         let marked = |index: usize| kind == MediaKind::Video && index == last;
         payloads
@@ -60,6 +60,12 @@ impl Packetizer {
             .enumerate()
             .map(|(index, payload)| self.packet(label, timestamp, marked(index), payload))
             .collect()
+    }
+
+    /// What a frame captured at this time is stamped with.
+    pub(super) fn timestamp(&self, kind: MediaKind, at: Duration) -> u32 {
+        let ticks = at.as_nanos() * u128::from(clock(kind)) / 1_000_000_000;
+        self.offset.wrapping_add(ticks as u32)
     }
 
     fn packet(&mut self, label: Label, timestamp: u32, marker: bool, payload: Bytes) -> rtp::Packet {
@@ -80,7 +86,6 @@ impl Packetizer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn label(codec: Codec) -> Label {
         Label { codec, payload_type: 100, ssrc: 7 }

@@ -8,7 +8,9 @@ use super::packets::{Label, Packetizer};
 use crate::media::frame::{EncodedFrame, MediaKind};
 use rtc::rtp;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// The streams of one end of one call. A clone is the same streams.
 #[derive(Clone)]
@@ -18,6 +20,8 @@ struct Streams {
     ssrcs: Ssrcs,
     audio: Mutex<Packetizer>,
     video: Mutex<Packetizer>,
+    /// By how much frames of sound are stamped later than they were captured, microseconds.
+    sound_late: AtomicI64,
 }
 
 impl fmt::Debug for SentStreams {
@@ -37,19 +41,46 @@ impl SentStreams {
         // Zero would mean "none" to the part that asks for key frames.
         let ssrcs = Ssrcs { audio: draw()? | 1, video: draw()? | 1, repair: draw()? & !1 };
         let (audio, video) = (Packetizer::new(seed()?), Packetizer::new(seed()?));
-        Ok(Self(Arc::new(Streams { ssrcs, audio: Mutex::new(audio), video: Mutex::new(video) })))
+        Ok(Self(Arc::new(Streams {
+            ssrcs,
+            audio: Mutex::new(audio),
+            video: Mutex::new(video),
+            sound_late: AtomicI64::new(0),
+        })))
     }
 
     pub(super) fn ssrcs(&self) -> Ssrcs {
         self.0.ssrcs
     }
 
-    /// The packets of the next frame, a picture's of at most `payload` bytes each.
-    pub(super) fn packets(&self, frame: &EncodedFrame, label: Label, payload: usize) -> Vec<rtp::Packet> {
-        let packetizer = match frame.codec.kind() {
+    /// Frames of sound are stamped so many microseconds later than they were captured, or earlier.
+    pub(super) fn set_sound_late(&self, micros: i64) {
+        self.0.sound_late.store(micros, Ordering::Relaxed);
+    }
+
+    /// What bears the timestamp of what is captured at this time on the call's clock.
+    pub(super) fn timestamp(&self, kind: MediaKind, at: Duration) -> u32 {
+        match kind {
+            MediaKind::Audio => {
+                let late = self.0.sound_late.load(Ordering::Relaxed);
+                let late_by = Duration::from_micros(late.unsigned_abs());
+                let at = if late < 0 { at.saturating_sub(late_by) } else { at + late_by };
+                self.packetizer(kind).timestamp(kind, at)
+            }
+            MediaKind::Video => self.packetizer(kind).timestamp(kind, at),
+        }
+    }
+
+    fn packetizer(&self, kind: MediaKind) -> MutexGuard<'_, Packetizer> {
+        let packetizer = match kind {
             MediaKind::Audio => &self.0.audio,
             MediaKind::Video => &self.0.video,
         };
-        packetizer.lock().unwrap_or_else(PoisonError::into_inner).packets(frame, label, payload)
+        packetizer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The packets of the next frame, a picture's of at most `payload` bytes each.
+    pub(super) fn packets(&self, frame: &EncodedFrame, label: Label, payload: usize) -> Vec<rtp::Packet> {
+        self.packetizer(frame.codec.kind()).packets(frame, label, payload)
     }
 }

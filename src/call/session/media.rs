@@ -5,9 +5,9 @@ use super::Session;
 use super::course::{Course, steer};
 use crate::call::event::{AudioStats, CodecNames, VideoStats};
 use crate::call::peer::{Agreement, KindSample, Peer, PeerStreams};
-use crate::call::stats::Sample;
+use crate::call::stats::{Sample, milliseconds};
 use crate::error::{Exit, Failure};
-use crate::media::frame::{Codec, EncodedFrame, MediaPacket};
+use crate::media::frame::{Codec, EncodedFrame, MediaKind, MediaPacket, Moment};
 use crate::media::{Media, MediaEvent, MediaEvents, Negotiated};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -108,6 +108,11 @@ impl Running {
         let stats = self.media.stats();
         let round_trip = counted.audio.round_trip.or(counted.round_trip);
         self.media.set_network(round_trip, counted.audio.remote_loss);
+        peer.sound_late(stats.sound.stamped_late);
+        let delay = |kind, moment: Option<Moment>| {
+            let moment = moment.filter(|moment| counted.at.saturating_sub(moment.at) < STALE)?;
+            peer.age(kind, moment).map(milliseconds)
+        };
         let received = *self.codecs.received.lock().unwrap_or_else(PoisonError::into_inner);
         let name = |codec: Option<Codec>| codec.map(|codec| codec.name().to_owned());
         Sample {
@@ -123,13 +128,16 @@ impl Running {
                 freezes: stats.picture.freezes,
                 freeze_ms: stats.picture.freeze_ms,
                 frozen: stats.picture.frozen,
+                delay_ms: delay(MediaKind::Video, stats.picture.seen),
                 ..VideoStats::default()
             },
             sound: AudioStats {
                 level_in_dbfs: stats.levels.input_dbfs,
                 level_out_dbfs: Some(stats.levels.output_dbfs),
+                silent_ms: stats.sound.jitter.silent.as_millis() as u64,
                 concealed_ms: stats.sound.jitter.concealed.as_millis() as u64,
                 buffer_ms: stats.sound.jitter.delay.as_millis() as u32,
+                delay_ms: delay(MediaKind::Audio, stats.sound.heard),
             },
             target_kbps: stats.aim.kbps(),
             codecs: CodecNames {
@@ -152,6 +160,8 @@ impl Running {
     }
 }
 
+/// What was heard or seen longer ago says nothing of the delay there is.
+const STALE: Duration = Duration::from_secs(2);
 /// A sound server that hangs is not waited for.
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 

@@ -2,8 +2,6 @@
 
 use cpal::{BufferSize, SampleFormat, StreamConfig, SupportedBufferSize, SupportedStreamConfigRange};
 
-/// Frames asked for per callback: 10 ms at 48 kHz. Without asking PulseAudio grants two seconds.
-const BUFFER: u32 = 480;
 /// The rate that needs no resampling.
 const RATE: u32 = crate::media::frame::SAMPLE_RATE;
 
@@ -40,8 +38,8 @@ fn rank(sample: SampleFormat) -> Option<u32> {
 }
 
 /// The best of what a device offers: 48 kHz before anything else, then the simplest samples, then the fewest
-/// channels. `None` when nothing of it can be used.
-pub fn best(offers: impl Iterator<Item = SupportedStreamConfigRange>) -> Option<Format> {
+/// channels. `None` when nothing of it can be used. `period`: frames at 48 kHz that are asked for per callback.
+pub fn best(offers: impl Iterator<Item = SupportedStreamConfigRange>, period: u32) -> Option<Format> {
     let usable = offers.filter(|offer| offer.channels() > 0);
     let ranked = usable.filter_map(|offer| {
         let rate = RATE.clamp(offer.min_sample_rate(), offer.max_sample_rate());
@@ -49,16 +47,16 @@ pub fn best(offers: impl Iterator<Item = SupportedStreamConfigRange>) -> Option<
             sample: offer.sample_format(),
             channels: offer.channels(),
             rate,
-            buffer: buffer(*offer.buffer_size(), rate),
+            buffer: buffer(*offer.buffer_size(), rate, period),
         };
         Some(((rate.abs_diff(RATE), rank(format.sample)?, format.channels), format))
     });
     ranked.min_by_key(|(rank, _)| *rank).map(|(_, format)| format)
 }
 
-/// Ten milliseconds, or as near to it as the device can.
-fn buffer(range: SupportedBufferSize, rate: u32) -> BufferSize {
-    let wanted = (u64::from(BUFFER) * u64::from(rate) / u64::from(RATE)) as u32;
+/// The period (frames at 48 kHz) that is asked for, or as near to it as the device can.
+fn buffer(range: SupportedBufferSize, rate: u32, period: u32) -> BufferSize {
+    let wanted = (u64::from(period) * u64::from(rate) / u64::from(RATE)) as u32;
     match range {
         SupportedBufferSize::Range { min, max } if min <= max && max > 0 => {
             BufferSize::Fixed(wanted.clamp(min.max(1), max))
@@ -98,15 +96,15 @@ mod tests {
             (vec![offer(1, (96_000, 192_000), SampleFormat::I32)], (SampleFormat::I32, 1, 96_000)),
         ];
         for (offers, (sample, channels, rate)) in cases {
-            let format = best(offers.into_iter()).unwrap();
+            let format = best(offers.into_iter(), 480).unwrap();
             assert_eq!((format.sample, format.channels, format.rate), (sample, channels, rate));
         }
-        assert_eq!(best(std::iter::once(offer(1, (48_000, 48_000), SampleFormat::DsdU8))), None);
-        assert_eq!(best(std::iter::empty()), None);
+        assert_eq!(best(std::iter::once(offer(1, (48_000, 48_000), SampleFormat::DsdU8)), 480), None);
+        assert_eq!(best(std::iter::empty(), 480), None);
     }
 
     #[test]
-    fn ten_milliseconds_are_asked_for_or_what_is_nearest() {
+    fn a_period_is_asked_for_or_what_is_nearest() {
         let range = |min, max| SupportedBufferSize::Range { min, max };
         for (offered, rate, expected) in [
             (range(1, 9000), 48_000, 480),
@@ -115,7 +113,7 @@ mod tests {
             (range(16, 128), 48_000, 128),
             (SupportedBufferSize::Unknown, 48_000, 480),
         ] {
-            assert_eq!(buffer(offered, rate), BufferSize::Fixed(expected));
+            assert_eq!(buffer(offered, rate, 480), BufferSize::Fixed(expected));
         }
     }
 }

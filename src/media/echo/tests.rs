@@ -1,6 +1,7 @@
 //! The canceller in rooms that are made up.
 
 use super::*;
+use crate::media::frame::FRAME_SAMPLES;
 use crate::media::source::voice::Voice;
 
 /// A voice's next 20 ms.
@@ -127,6 +128,7 @@ fn past_the_canceller_takes_as_long_as_through_it() {
         lags.push((0..1_500).max_by(|a, b| likeness(*a).total_cmp(&likeness(*b))).unwrap());
     }
     assert!(lags[0].abs_diff(lags[1]) <= 6, "{lags:?} samples");
+    assert!(lags[0].abs_diff(DELAY) <= 24, "{lags:?} samples, and {DELAY} are told");
 }
 
 #[test]

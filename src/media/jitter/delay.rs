@@ -5,6 +5,8 @@ use std::time::Duration;
 
 /// Packets looked back on: 10 s of 20 ms packets.
 const WINDOW: usize = 500;
+/// The first packets (1 s) are forgotten when there are twice as many: they were late because devices were opened.
+const OPENING: usize = 50;
 /// The fraction of packets that should be there in time; FEC and invention cover the rest.
 const IN_TIME: f64 = 0.98;
 /// For the unevenness of the clock that pulls.
@@ -43,12 +45,15 @@ pub(super) struct DelayWindow {
     transits: Vec<i64>,
     /// Where the next one goes, once the window is full.
     next: usize,
+    /// The first are forgotten.
+    opened: bool,
     /// The quickest.
     quickest: i64,
     /// What the spread of the arrivals asks for.
     in_time: i64,
-    /// By when most packets have come, after the quickest.
+    /// By when most packets have come, after the quickest; and all.
     restorers: i64,
+    slowest: i64,
     /// Timestamp behind it and length in frames of each gap lately.
     gaps: VecDeque<(i64, usize)>,
     /// How many frames of a gap there shall be time to restore.
@@ -64,6 +69,10 @@ impl DelayWindow {
             None => self.transits.push(transit),
         }
         self.next = (self.next + 1) % WINDOW;
+        if !self.opened && self.transits.len() == 2 * OPENING {
+            self.transits.drain(..OPENING);
+            (self.opened, self.next) = (true, OPENING);
+        }
         let mut sorted = self.transits.clone();
         sorted.sort_unstable();
         let rank = |fraction: f64| ((sorted.len() - 1) as f64 * fraction).ceil() as usize;
@@ -71,6 +80,7 @@ impl DelayWindow {
         self.quickest = slowest(0.0);
         self.in_time = slowest(IN_TIME) + MARGIN - self.quickest;
         self.restorers = slowest(RESTORERS) + SLACK - self.quickest;
+        self.slowest = slowest(1.0) - self.quickest;
         if self.gaps.front().is_some_and(|(behind, _)| timestamp - behind > GAPS_FOR) {
             self.gaps.pop_front();
             self.make_room();
@@ -105,7 +115,14 @@ impl DelayWindow {
     /// The delay to aim at.
     pub(super) fn target(&self) -> i64 {
         let with_room = self.restorers + self.room.max(1) as i64 * FRAME;
-        with_room.max(self.in_time).min(MAX_TARGET)
+        let room = if self.is_clean() { with_room.min(self.slowest + MARGIN) } else { with_room };
+        room.max(self.in_time).min(MAX_TARGET)
+    }
+
+    /// Whether nothing was lost for so long that there is little to restore: what nevertheless is lost is
+    /// invented, once, and from then on there is room again.
+    fn is_clean(&self) -> bool {
+        self.gaps.is_empty() && self.transits.len() == WINDOW
     }
 
     /// The delay of a frame if it is played `now`: since when the quickest packet would have brought it.
@@ -138,11 +155,35 @@ mod tests {
     #[test]
     fn there_is_room_for_restoring_one_frame_however_even_the_packets_come() {
         let mut window = DelayWindow::default();
-        for n in 0..100 {
+        for n in 0..2 * OPENING as i64 - 1 {
             // One quick packet, and from then on all of them 8 ms slower.
             window.arrival(n * 20_000 + if n == 0 { 0 } else { 8_000 }, n * 960);
         }
         assert_eq!(window.target(), 8_000 + SLACK + FRAME);
+    }
+
+    #[test]
+    fn where_nothing_was_lost_no_room_is_kept_and_all_packets_are_waited_for() {
+        let mut window = DelayWindow::default();
+        for n in 0..WINDOW as i64 + 150 {
+            // One packet in a hundred is later than the margin would cover.
+            let late = if n % 100 == 60 { 12_000 } else { 0 };
+            window.arrival(n * 20_000 + late, n * 960);
+            let known = n >= (OPENING + WINDOW) as i64 - 1;
+            assert_eq!(window.target(), if known { 12_000 + MARGIN } else { SLACK + FRAME }, "packet {n}");
+        }
+        window.lost(700 * 960, 960, 960);
+        assert_eq!(window.target(), SLACK + FRAME);
+    }
+
+    #[test]
+    fn what_was_late_while_devices_were_opened_is_forgotten_soon() {
+        let mut window = DelayWindow::default();
+        for n in 0..2 * OPENING as i64 {
+            window.arrival(n * 20_000 + if n < 15 { 80_000 } else { 0 }, n * 960);
+            assert!(window.target() > 80_000 || n < 15 || n == 2 * OPENING as i64 - 1, "packet {n}");
+        }
+        assert_eq!(window.target(), SLACK + FRAME);
     }
 
     #[test]
@@ -156,7 +197,7 @@ mod tests {
             assert_eq!(window.target(), SLACK + room * FRAME, "{frames} frames");
         }
         (61..1_700).for_each(|n| arrive(&mut window, n));
-        assert_eq!(window.target(), SLACK + FRAME);
+        assert_eq!(window.target(), MARGIN);
         // A friend whose packets restore nothing further back needs no such room.
         window.lost(1_700 * 960, 5 * 960, 960);
         assert_eq!(window.target(), SLACK + FRAME);

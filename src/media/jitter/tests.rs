@@ -57,7 +57,7 @@ struct Run {
 }
 
 /// Plays `count` packets that arrive at `arrival(n)` microseconds (negative: never), pulled by a speaker that
-/// wants 20 ms every `period` from `phase` on.
+/// wants 20 ms every `period` from `phase` on, a quarter at a time.
 fn run(count: u64, phase: i64, quiet: bool, arrival: impl FnMut(u64) -> i64) -> Run {
     run_reaching(count, (phase, 20_000), quiet, REACH, arrival)
 }
@@ -80,7 +80,7 @@ fn run_reaching(
         while let Some((at, n)) = arrivals.next_if(|(at, _)| *at <= now) {
             buffer.insert(packet(n, at), reach);
         }
-        while pending < 960 {
+        while pending < 240 {
             let (payload, samples) = match buffer.pull(us(now), quiet) {
                 Playout::Decode(payload) => (Some(payload), 960),
                 Playout::Stretch(payload, Stretch::Shorten) => (Some(payload), 960 - STRETCH),
@@ -97,8 +97,8 @@ fn run_reaching(
             }
             pending += samples;
         }
-        pending -= 960;
-        now += period;
+        pending -= 240;
+        now += period / 4;
     }
     let mean_delay_ms = waits.iter().sum::<f64>() / waits.len().max(1) as f64;
     Run { stats: buffer.stats(), played, mean_delay_ms, most_ms }

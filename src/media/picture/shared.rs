@@ -3,12 +3,15 @@
 
 use super::PictureStats;
 use super::meter::{Freezes, Rate};
-use crate::media::frame::{Codec, VideoFrame};
+use crate::media::frame::{Codec, Moment, VIDEO_CLOCK, VideoFrame};
 use crate::media::record::Tap;
 use crate::media::video::VideoTarget;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+/// A mean of times (seconds) that jumps by more begins anew: another stream is shown, or a freeze is over.
+const TRANSIT_JUMP: f64 = 0.2;
 
 /// What own picture aims at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,20 @@ struct Counters {
     sent: Rate,
     shown: Rate,
     freezes: Freezes,
+    /// When pictures are shown less their timestamp, seconds: the mean of late.
+    transit: Option<f64>,
+}
+
+impl Counters {
+    fn see(&mut self, now: Duration, timestamp: u64) {
+        let captured = timestamp as f64 / f64::from(VIDEO_CLOCK);
+        let transit = now.as_secs_f64() - captured;
+        let mean = self.transit.filter(|mean| (mean - transit).abs() < TRANSIT_JUMP);
+        let mean = mean.map_or(transit, |mean| mean + (transit - mean) / 16.0);
+        self.transit = Some(mean);
+        let at = Duration::try_from_secs_f64(captured + mean).unwrap_or_default();
+        self.stats.seen = Some(Moment { timestamp: timestamp as u32, at });
+    }
 }
 
 /// A value whose writer panicked is still whole: every write is a plain assignment.
@@ -116,7 +133,8 @@ impl Shared {
         lock(&self.counters).stats.frames_dropped += 1;
     }
 
-    pub(super) fn frame_shown(&self, frame: &VideoFrame, codec: Codec) {
+    /// A picture of this RTP timestamp (without its wrap) is shown.
+    pub(super) fn frame_shown(&self, frame: &VideoFrame, codec: Codec, timestamp: u64) {
         let now = self.now();
         let mut counters = lock(&self.counters);
         counters.stats.frames_decoded += 1;
@@ -124,6 +142,7 @@ impl Shared {
         counters.stats.codec = Some(codec);
         counters.shown.count(now);
         counters.freezes.shown(now);
+        counters.see(now, timestamp);
     }
 
     /// The receiving side's own numbers.

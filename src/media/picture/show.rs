@@ -141,7 +141,7 @@ impl Show {
                 let since_first = unit.timestamp.saturating_sub(1 << 32);
                 frame.at =
                     Duration::from_micros(since_first.saturating_mul(1000) / u64::from(VIDEO_CLOCK / 1000));
-                self.shared.frame_shown(&frame, unit.codec);
+                self.shared.frame_shown(&frame, unit.codec, unit.timestamp);
                 if !std::mem::replace(&mut self.any_shown, true) {
                     self.events.tell(PictureEvent::FirstRemoteFrame { at: self.shared.now() });
                 }

@@ -1,12 +1,12 @@
-//! A speaker as a sink of sound: takes 20 ms of mono at 48 kHz when it wants more. It may be missing, vanish
+//! A speaker as a sink of sound: takes a little mono at 48 kHz when it wants more. It may be missing, vanish
 //! and come back. Knows no codec.
 //!
 //! ```text
-//! 960 samples -> [writer's thread] resample -> ring (100 ms) -> device callback: to every channel
+//! samples -> [writer's thread] resample -> ring (100 ms) -> device callback: to every channel
 //! played()    <- [writer's thread] resample <- ring (200 ms) <-'  what the device really took, gaps included
 //! ```
 //! The callback takes no lock, waits for nothing, allocates nothing and logs nothing; what is not in the
-//! ring is played as silence and counted.
+//! ring is played as silence and counted. It wakes the writer: so the ring need hold no more than it takes at once.
 
 use crate::media::device::format::{self, Format};
 use crate::media::device::keeper::{DeviceChange, Keeper, Opened, Pulse, keep};
@@ -16,18 +16,26 @@ use crate::media::resample::Resampler;
 use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{FromSample, SampleFormat, SizedSample};
 use rtrb::{Consumer, Producer, RingBuffer};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
 
 /// The ring holds so much, in parts of a second.
 const RING_PER_SECOND: u32 = 10;
 /// The ring of what the device took.
 const TAKEN_PER_SECOND: u32 = 5;
-/// Each time the device finds too little, so much more is kept for it (2.5 ms), up to 20 ms.
+/// Each time the device finds too little, so much more is kept for it (2.5 ms), up to 20 ms; and so much less
+/// again when that has not happened for a while.
 const STEP_PER_SECOND: u32 = 400;
-const MOST_STEPS: u64 = 8;
+const MOST_STEPS: u32 = 8;
+const GOOD_WHILE: Duration = Duration::from_secs(30);
+/// A device that asks for more than its period, as PulseAudio does at first and when it was late, will again
+/// within so many callbacks (2 s and more).
+const REMEMBERED: u32 = 256;
+/// Never less is kept than this, in parts of a second: 5 ms.
+const LEAST_PER_SECOND: u32 = 200;
 /// Never more is kept than this, in parts of a second, so that a frame still fits into the ring: 60 ms.
 const MOST_PER_SECOND: u32 = 16;
 /// How often the ring is looked at, at most and at least.
@@ -47,8 +55,9 @@ pub struct Speaker {
     resampled: Vec<f32>,
     drained: Vec<f32>,
     underruns: Arc<AtomicU64>,
-    /// Underruns before this device was opened.
-    underruns_before: u64,
+    /// Underruns seen by now, and what is kept on their account since when.
+    underruns_seen: u64,
+    steps: (u32, Duration),
 }
 
 /// The writing end of an open stream.
@@ -59,9 +68,13 @@ struct Feed {
     /// What the device has taken, and from its rate to ours.
     taken: Consumer<f32>,
     back: Resampler,
-    /// The most frames a callback has asked for.
+    /// The most frames a callback has asked for, lately.
     period: Arc<AtomicU32>,
     callbacks: Arc<AtomicU64>,
+    /// When the device will have played what it took, on the call's clock, microseconds.
+    until: Arc<AtomicU64>,
+    /// Who is woken when the device has taken something: whoever asks what it wants.
+    writer: Arc<OnceLock<Thread>>,
     /// How many callbacks there had been when last one was seen to have come, and when that was.
     called: (u64, Duration),
 }
@@ -82,8 +95,8 @@ impl Feed {
 /// What a speaker wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Want {
-    /// 20 ms, now.
-    Frame,
+    /// Some, now.
+    Sound,
     /// Nothing for so long.
     Nothing(Duration),
     /// It is not there, or takes nothing.
@@ -101,17 +114,19 @@ impl std::fmt::Debug for Speaker {
 
 impl Speaker {
     /// Begins to open a speaker (the default one, or one by id or part of its name) and keeps it open.
-    /// Callbacks that found too little to play are added to `underruns`.
+    /// Callbacks that found too little to play are added to `underruns`. `started` is the zero of the clock
+    /// whose time it is told.
     ///
     /// # Errors
     /// When there is no thread to be had.
     pub fn start(
         wanted: Option<String>,
         underruns: Arc<AtomicU64>,
+        started: Instant,
         tell: impl Fn(DeviceChange) + Send + 'static,
     ) -> std::io::Result<Self> {
         let counter = Arc::clone(&underruns);
-        let open = move |found: &Found, pulse: Pulse| open(found, pulse, Arc::clone(&counter));
+        let open = move |found: &Found, pulse: Pulse| open(found, pulse, Arc::clone(&counter), started);
         let (keeper, ends) = keep(DeviceKind::Speaker, wanted, open, tell)?;
         let resampled = Vec::with_capacity(FRAME_SAMPLES);
         Ok(Self {
@@ -122,7 +137,8 @@ impl Speaker {
             resampled,
             drained: Vec::new(),
             underruns,
-            underruns_before: 0,
+            underruns_seen: 0,
+            steps: (0, Duration::ZERO),
         })
     }
 
@@ -131,36 +147,49 @@ impl Speaker {
         &self.name
     }
 
-    /// Whether it wants a frame; `now` is any clock's time.
+    /// Whether it wants sound; `now` is the time on its clock.
     pub fn want(&mut self, now: Duration) -> Want {
         while let Ok(Opened { name, end }) = self.ends.try_recv() {
             (self.name, self.feed) = (name, Some(end));
-            self.underruns_before = self.underruns.load(Ordering::Relaxed);
+            (self.underruns_seen, self.steps) = (self.underruns.load(Ordering::Relaxed), (0, now));
         }
         if self.feed.as_ref().is_some_and(|feed| feed.ring.is_abandoned()) {
             self.feed = None;
         }
+        let steps = self.steps(now);
         let Some(feed) = self.feed.as_mut() else { return Want::Absent };
+        feed.writer.get_or_init(std::thread::current);
         if !feed.is_live(now) {
             return Want::Absent;
         }
-        let underruns = self.underruns.load(Ordering::Relaxed).saturating_sub(self.underruns_before);
-        let steps = underruns.min(MOST_STEPS) as u32;
-        let period = feed.period.load(Ordering::Relaxed).max(feed.rate / 100);
+        let period = feed.period.load(Ordering::Relaxed).max(feed.rate / LEAST_PER_SECOND);
         let keep = (period + feed.rate / STEP_PER_SECOND * steps).min(feed.rate / MOST_PER_SECOND) as usize;
         let queued = feed.ring.buffer().capacity() - feed.ring.slots();
-        if queued <= keep {
-            return Want::Frame;
+        if queued < keep {
+            return Want::Sound;
         }
         let spare = Duration::from_secs_f64((queued - keep) as f64 / f64::from(feed.rate));
         Want::Nothing(spare.clamp(*LOOK.start(), *LOOK.end()))
     }
 
-    /// Plays 20 ms. What finds no room is dropped.
-    pub fn play(&mut self, frame: &[f32; FRAME_SAMPLES]) {
+    /// How many steps more than a period are kept.
+    fn steps(&mut self, now: Duration) -> u32 {
+        let underruns = self.underruns.load(Ordering::Relaxed);
+        let new = underruns.saturating_sub(std::mem::replace(&mut self.underruns_seen, underruns));
+        let (steps, since) = self.steps;
+        if new > 0 {
+            self.steps = ((u64::from(steps) + new).min(MOST_STEPS.into()) as u32, now);
+        } else if steps > 0 && now.saturating_sub(since) > GOOD_WHILE {
+            self.steps = (steps - 1, now);
+        }
+        self.steps.0
+    }
+
+    /// Plays samples. What finds no room is dropped.
+    pub fn play(&mut self, samples: &[f32]) {
         let Some(feed) = self.feed.as_mut().filter(|feed| feed.called.0 > 0) else { return };
         self.resampled.clear();
-        if let Err(error) = feed.resampler.process(frame, &mut self.resampled) {
+        if let Err(error) = feed.resampler.process(samples, &mut self.resampled) {
             log::warn!("{error}");
         }
         let (_written, dropped) = feed.ring.push_partial_slice(&self.resampled);
@@ -171,6 +200,14 @@ impl Speaker {
 }
 
 impl Speaker {
+    /// How long after `now` the next sample that is given to it is heard, as far as the device tells.
+    pub fn lag(&self, now: Duration) -> Duration {
+        let Some(feed) = &self.feed else { return Duration::ZERO };
+        let queued = feed.ring.buffer().capacity() - feed.ring.slots();
+        let until = Duration::from_micros(feed.until.load(Ordering::Relaxed));
+        until.saturating_sub(now) + Duration::from_secs_f64(queued as f64 / f64::from(feed.rate))
+    }
+
     /// Appends what the device has played since the last call, mono at 48 kHz: silence too where it found
     /// nothing. Once nobody has asked for 200 ms, what is newer is lost.
     pub fn played(&mut self, out: &mut Vec<f32>) {
@@ -183,9 +220,14 @@ impl Speaker {
     }
 }
 
-fn open(found: &Found, pulse: Pulse, underruns: Arc<AtomicU64>) -> Result<(cpal::Stream, Feed), cpal::Error> {
+fn open(
+    found: &Found,
+    pulse: Pulse,
+    underruns: Arc<AtomicU64>,
+    started: Instant,
+) -> Result<(cpal::Stream, Feed), cpal::Error> {
     let unsupported = |reason: String| cpal::Error::with_message(cpal::ErrorKind::UnsupportedConfig, reason);
-    let format = format::best(found.device.supported_output_configs()?)
+    let format = format::best(found.device.supported_output_configs()?, found.period)
         .ok_or_else(|| unsupported("it offers no format that can be used".into()))?;
     let resampler =
         Resampler::new(SAMPLE_RATE, format.rate).map_err(|error| unsupported(error.to_string()))?;
@@ -193,7 +235,20 @@ fn open(found: &Found, pulse: Pulse, underruns: Arc<AtomicU64>) -> Result<(cpal:
     let (ring, from) = RingBuffer::new((format.rate / RING_PER_SECOND) as usize);
     let (played, taken) = RingBuffer::new((format.rate / TAKEN_PER_SECOND) as usize);
     let (period, callbacks) = (Arc::new(AtomicU32::new(0)), Arc::clone(&pulse.callbacks));
-    let out = Out { ring: from, played, period: Arc::clone(&period), underruns, playing: false };
+    let until = Arc::new(AtomicU64::new(0));
+    let writer = Arc::new(OnceLock::new());
+    let out = Out {
+        most: [0; 2],
+        counted: 0,
+        ring: from,
+        played,
+        period: Arc::clone(&period),
+        underruns,
+        playing: false,
+        until: Arc::clone(&until),
+        started,
+        writer: Arc::clone(&writer),
+    };
     let stream = match format.sample {
         SampleFormat::F32 => build::<f32>(found, &format, out, pulse),
         SampleFormat::I16 => build::<i16>(found, &format, out, pulse),
@@ -204,23 +259,49 @@ fn open(found: &Found, pulse: Pulse, underruns: Arc<AtomicU64>) -> Result<(cpal:
     }?;
     stream.play()?;
     let called = (0, Duration::ZERO);
-    Ok((stream, Feed { ring, rate: format.rate, resampler, taken, back, period, callbacks, called }))
+    let rate = format.rate;
+    Ok((stream, Feed { ring, rate, resampler, taken, back, period, callbacks, until, writer, called }))
 }
 
 /// The callback's state.
 struct Out {
+    /// The most frames asked for in the callbacks that are being counted, and in those counted before.
+    most: [u32; 2],
+    counted: u32,
     ring: Consumer<f32>,
     played: Producer<f32>,
     period: Arc<AtomicU32>,
     underruns: Arc<AtomicU64>,
     /// The first sample has come: what is missing from now on is an underrun.
     playing: bool,
+    until: Arc<AtomicU64>,
+    started: Instant,
+    writer: Arc<OnceLock<Thread>>,
 }
 
 impl Out {
+    /// Tells when so many frames will have been played that begin `lag` from now, and that more are wanted.
+    fn tell(&self, lag: Duration, frames: usize, rate: u32) {
+        let length = Duration::from_secs_f64(frames as f64 / f64::from(rate));
+        let until = (self.started.elapsed() + lag + length).as_micros();
+        self.until.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Relaxed);
+        if let Some(writer) = self.writer.get() {
+            writer.unpark();
+        }
+    }
+
+    /// So many frames are asked for.
+    fn count(&mut self, frames: u32) {
+        let [now, before] = self.most;
+        self.counted += 1;
+        self.most =
+            if self.counted.is_multiple_of(REMEMBERED) { [frames, now] } else { [now.max(frames), before] };
+        self.period.store(self.most.into_iter().fold(0, u32::max), Ordering::Relaxed);
+    }
+
     fn fill<S: SizedSample + FromSample<f32>>(&mut self, data: &mut [S], channels: usize) {
         let frames = u32::try_from(data.len() / channels).unwrap_or(u32::MAX);
-        self.period.fetch_max(frames, Ordering::Relaxed);
+        self.count(frames);
         let mut short = false;
         for frame in data.chunks_mut(channels) {
             let sample = self.ring.pop();
@@ -244,12 +325,15 @@ fn build<S: SizedSample + FromSample<f32>>(
     pulse: Pulse,
 ) -> Result<cpal::Stream, cpal::Error> {
     let channels = usize::from(format.channels);
+    let rate = format.rate;
     let callbacks = Arc::clone(&pulse.callbacks);
     found.device.build_output_stream(
         format.config(),
-        move |data: &mut [S], _: &cpal::OutputCallbackInfo| {
+        move |data: &mut [S], info: &cpal::OutputCallbackInfo| {
             callbacks.fetch_add(1, Ordering::Relaxed);
             out.fill(data, channels);
+            let time = info.timestamp();
+            out.tell(time.playback.saturating_duration_since(time.callback), data.len() / channels, rate);
         },
         move |error| pulse.error(&error),
         Some(OPEN_TIMEOUT),
@@ -258,6 +342,8 @@ fn build<S: SizedSample + FromSample<f32>>(
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::disallowed_methods, reason = "a clock that nobody looks at")]
+
     use super::*;
 
     #[test]
@@ -266,11 +352,16 @@ mod tests {
         let (played, mut taken) = RingBuffer::new(8);
         let underruns = Arc::new(AtomicU64::new(0));
         let mut out = Out {
+            most: [0; 2],
+            counted: 0,
             ring: from,
             played,
             period: Arc::default(),
             underruns: Arc::clone(&underruns),
             playing: false,
+            until: Arc::default(),
+            started: Instant::now(),
+            writer: Arc::default(),
         };
         let mut data = [9i16; 4];
         out.fill(&mut data, 2);

@@ -1,21 +1,21 @@
 //! What would be heard, as a WAV file: 48 kHz, mono, 16 bits. Its header is true at any moment but for the
 //! last fifth of a second, so the file is whole however the process ends. Keeps no time.
 
-use crate::media::frame::{FRAME_SAMPLES, SAMPLE_RATE};
+use crate::media::frame::SAMPLE_RATE;
 use hound::{SampleFormat, WavSpec, WavWriter};
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 
-/// Frames between two updates of the header: 200 ms.
-const HEADER_EVERY: u32 = 10;
+/// Samples between two updates of the header: 200 ms.
+const HEADER_EVERY: usize = SAMPLE_RATE as usize / 5;
 /// A WAV file counts its bytes in 32 bits. Twelve hours fit; what comes after is not written.
 const MAX_SAMPLES: u32 = u32::MAX / 2 - 65_536;
 
 /// See the module.
 pub struct WavSink {
     writer: WavWriter<BufWriter<File>>,
-    since_header: u32,
+    since_header: usize,
 }
 
 impl std::fmt::Debug for WavSink {
@@ -41,19 +41,19 @@ impl WavSink {
         Ok(Self { writer, since_header: 0 })
     }
 
-    /// Appends 20 ms.
+    /// Appends samples.
     ///
     /// # Errors
     /// When the disk is full, say.
-    pub fn write(&mut self, frame: &[f32; FRAME_SAMPLES]) -> Result<(), hound::Error> {
+    pub fn write(&mut self, samples: &[f32]) -> Result<(), hound::Error> {
         if self.writer.len() >= MAX_SAMPLES {
             return Ok(());
         }
-        for sample in frame {
+        for sample in samples {
             // A float that is not a number becomes 0.
             self.writer.write_sample((sample.clamp(-1.0, 1.0) * f32::from(i16::MAX)).round() as i16)?;
         }
-        self.since_header += 1;
+        self.since_header += samples.len();
         if self.since_header < HEADER_EVERY {
             return Ok(());
         }
@@ -65,6 +65,7 @@ impl WavSink {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::frame::FRAME_SAMPLES;
 
     #[test]
     fn the_file_can_be_read_while_it_is_written_and_after_it_was_abandoned() {

@@ -5,8 +5,8 @@ use super::events::{SoundEvent, Teller};
 use super::pace::{Drive, Pacer, Step};
 use super::shared::Shared;
 use crate::media::audio::{Encoder, OpusError};
-use crate::media::echo::EchoCanceller;
-use crate::media::frame::{Codec, EncodedFrame, FRAME_DURATION, FRAME_SAMPLES};
+use crate::media::echo::{self, EchoCanceller};
+use crate::media::frame::{Codec, EncodedFrame, FRAME_DURATION, FRAME_SAMPLES, SAMPLE_RATE};
 use crate::media::jitter::Stretch;
 use crate::media::level::{Loudness, Meter, SilenceChange};
 use crate::media::record::film::Of;
@@ -21,8 +21,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
+/// A microphone may take so long to open before silence is sent instead, and is looked at so often.
+const OPENING: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(2);
 /// The thread looks at the stop flag at least this often.
 const NAP: Duration = Duration::from_millis(20);
+
+/// A stamp that is off by so much more or less than the mean (µs) begins a new mean: the device was opened anew.
+const STAMP_JUMP: u64 = 50_000;
 
 /// Where own sound comes from.
 #[derive(Debug)]
@@ -56,12 +62,13 @@ impl Cleaned {
     }
 
     /// Takes what the device has delivered, cleans it, and keeps it with the clock. Says when the device
-    /// falls silent, and when it no longer is.
+    /// falls silent, and when it no longer is. In pieces of half a frame: what stretching has put beside the
+    /// frames' grid waits for no more than that.
     fn collect(&mut self, pacer: &Pacer, shared: &Shared, quiet: bool) -> Option<SilenceChange> {
         let mut change = None;
-        let mut frame = [0.0; FRAME_SAMPLES];
-        while self.microphone.poll() {
-            change = self.microphone.take(&mut frame).or(change);
+        let mut piece = [0.0; echo::PIECE];
+        while self.microphone.poll(echo::PIECE) {
+            change = self.microphone.take(&mut piece).or(change);
             if let Some(played) = &mut self.played {
                 self.drained.resize(played.slots(), 0.0);
                 if played.pop_entire_slice(&mut self.drained).is_ok() {
@@ -69,10 +76,10 @@ impl Cleaned {
                 }
             }
             self.canceller.set_headphones(shared.headphones.load(Ordering::Relaxed));
-            self.canceller.clean(&mut frame);
+            self.canceller.clean(&mut piece);
             shared.cancelling.store(self.canceller.is_cancelling(), Ordering::Relaxed);
-            let start = self.ready.len();
-            self.ready.extend_from_slice(&frame);
+            self.ready.extend_from_slice(&piece);
+            let start = self.ready.len().saturating_sub(FRAME_SAMPLES);
             match pacer.drift(shared.now(), self.ready.len(), quiet) {
                 Some(Stretch::Shorten) => stretch::shorten(&mut self.ready, start),
                 Some(Stretch::Lengthen) => stretch::lengthen(&mut self.ready, start),
@@ -80,6 +87,12 @@ impl Cleaned {
             };
         }
         change
+    }
+
+    /// When the first sample that is ready was captured.
+    fn captured(&self) -> Duration {
+        let samples = (self.ready.len() + echo::DELAY) as f64;
+        self.microphone.captured().saturating_sub(Duration::from_secs_f64(samples / f64::from(SAMPLE_RATE)))
     }
 
     fn fill(&mut self, frame: &mut [f32; FRAME_SAMPLES]) {
@@ -147,7 +160,7 @@ impl Capture {
 
     /// Runs until the sound ends.
     pub(super) fn run(mut self) {
-        let mut pacer = Pacer::new(self.shared.now());
+        let mut pacer = Pacer::new(self.begin());
         let mut frame = [0.0; FRAME_SAMPLES];
         while !self.shared.stopped() {
             let drive = self.drive(&pacer);
@@ -155,6 +168,7 @@ impl Capture {
                 Step::Wait(wait) => std::thread::sleep(wait.min(NAP)),
                 Step::Drop(frames) => (0..frames).for_each(|_| self.fill(&mut frame)),
                 Step::Send(at) => {
+                    self.stamp(at);
                     self.fill(&mut frame);
                     self.send(&mut frame, at);
                 }
@@ -164,6 +178,32 @@ impl Capture {
                 }
             }
         }
+    }
+
+    /// When the first frame begins: of a microphone that opens in time, the first that it delivers. Silence sent
+    /// before that would have another beat than what it delivers, and the friend's buffer would take that for the
+    /// network's jitter for as long as it looks back.
+    fn begin(&mut self) -> Duration {
+        let began = self.shared.now();
+        let Source::Microphone(cleaned) = &mut self.source else { return began };
+        while !self.shared.stopped() && self.shared.now() < began + OPENING {
+            if cleaned.microphone.poll(FRAME_SAMPLES) {
+                return self.shared.now().saturating_sub(FRAME_DURATION);
+            }
+            std::thread::sleep(LOOK);
+        }
+        self.shared.now()
+    }
+
+    /// Takes note of how much later than it was captured a frame is stamped: its stamp follows the clock, and
+    /// a microphone is behind by its buffers and by what its sound goes through.
+    fn stamp(&self, at: Duration) {
+        let Source::Microphone(cleaned) = &self.source else { return };
+        let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX / 4);
+        let late = micros(at) - micros(cleaned.captured());
+        let mean = self.shared.stamped_late.load(Ordering::Relaxed);
+        let mean = if mean.abs_diff(late) > STAMP_JUMP { late } else { mean + (late - mean) / 16 };
+        self.shared.stamped_late.store(mean, Ordering::Relaxed);
     }
 
     /// What drives the frames now; of a microphone, all that it has delivered is taken.

@@ -22,7 +22,7 @@ const LENGTHEN: (i64, i64) = (30_000, 45_000);
 /// After a stall longer than this (a suspended process) the time is skipped, not made up for.
 const STALL: i64 = 500_000;
 /// How often a device is looked at while it is late.
-const LOOK: Duration = Duration::from_millis(4);
+const LOOK: Duration = Duration::from_millis(2);
 
 /// What drives the frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,10 @@
-//! Packets in, frames to hear out: jitter buffer and decoder together, on whatever clock they are given.
+//! Packets in, samples to hear out: jitter buffer and decoder together, on whatever clock they are given.
 //! Knows no thread, no speaker and no wall clock.
 //!
 //! Public for whoever measures on a virtual clock; the call uses it in `playout.rs`.
 
-use crate::media::audio::{Decoder, OpusError, Recovery};
-use crate::media::frame::{FRAME_DURATION, FRAME_SAMPLES, MediaPacket, SAMPLE_RATE};
+use crate::media::audio::{self, Decoder, OpusError, Recovery};
+use crate::media::frame::{FRAME_DURATION, FRAME_SAMPLES, MediaPacket, Moment, SAMPLE_RATE};
 use crate::media::jitter::packet::duration;
 use crate::media::jitter::{JitterBuffer, JitterStats, Playout, Stretch};
 use crate::media::level::Loudness;
@@ -12,6 +12,9 @@ use crate::media::record::places::Places;
 use crate::media::stretch;
 use bytes::Bytes;
 use std::time::Duration;
+
+/// A mean of times that jumps by more begins anew: another stream is played, or a stall is over.
+const JUMP: i64 = 100_000;
 
 /// A packet that was played.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,11 +32,11 @@ pub struct Player {
     decoder: Decoder,
     /// Decoded and not played yet.
     pending: Vec<f32>,
-    /// Whether what was played last was a pause.
-    quiet: bool,
+    /// For how many samples it has been quiet.
+    quiet_for: usize,
     /// A packet was decoded.
     heard: bool,
-    /// The packets decoded for the last frame, and when their sound begins.
+    /// The packets decoded for the last samples, and when their sound begins.
     decoded: Vec<Heard>,
     places: Places,
     /// Packets that were not Opus after all.
@@ -42,6 +45,10 @@ pub struct Player {
     unrestored: Duration,
     shortened: Duration,
     lengthened: Duration,
+    /// What was pending when the last packet was taken, samples.
+    behind: usize,
+    /// Of the packets decoded lately, when they begin to be played less their timestamp, microseconds: the mean.
+    transit: Option<i64>,
 }
 
 impl Player {
@@ -54,7 +61,7 @@ impl Player {
             jitter: JitterBuffer::new(),
             decoder: Decoder::new()?,
             pending: Vec::new(),
-            quiet: true,
+            quiet_for: FRAME_SAMPLES,
             heard: false,
             decoded: Vec::new(),
             places: Places::new(FRAME_DURATION),
@@ -62,6 +69,8 @@ impl Player {
             unrestored: Duration::ZERO,
             shortened: Duration::ZERO,
             lengthened: Duration::ZERO,
+            behind: 0,
+            transit: None,
         })
     }
 
@@ -71,19 +80,47 @@ impl Player {
         self.jitter.insert(packet, reach);
     }
 
-    /// The next 20 ms, on the clock of the packets' arrival; silence where nothing came.
-    pub fn next_frame(&mut self, now: Duration, frame: &mut [f32; FRAME_SAMPLES]) {
+    /// The next samples, on the clock of the packets' arrival; silence where nothing came. The fewer they are, the
+    /// later it is decided what to make of a packet that has not come, and the sooner each is heard: a packet is
+    /// taken when the last one's samples run out, and the rest of it waits for the next call.
+    pub fn fill(&mut self, now: Duration, samples: &mut [f32]) {
         self.decoded.clear();
-        while self.pending.len() < FRAME_SAMPLES {
-            let next = self.jitter.pull(now, self.quiet);
+        while self.pending.len() < samples.len() {
+            // What was played last was a pause: as long as a frame, for a voice swings between its periods.
+            let next = self.jitter.pull(now, self.quiet_for >= FRAME_SAMPLES);
+            self.time(now, &next);
             self.note(now, &next);
             self.play(next);
         }
-        for (to, from) in frame.iter_mut().zip(self.pending.drain(..FRAME_SAMPLES)) {
+        let wanted = samples.len();
+        for (to, from) in samples.iter_mut().zip(self.pending.drain(..wanted)) {
             // Decoders overshoot; and a sample that is not a number would stay in every filter after it.
             *to = if from.is_finite() { from.clamp(-1.0, 1.0) } else { 0.0 };
         }
-        self.quiet = Loudness::of(frame).is_quiet();
+        let quiet = Loudness::of(samples).is_quiet();
+        self.quiet_for = if quiet { self.quiet_for.saturating_add(samples.len()) } else { 0 };
+    }
+
+    /// The packet decoded last, and when what was captured at its timestamp leaves here.
+    pub fn moment(&self) -> Option<Moment> {
+        let timestamp = self.jitter.played()?;
+        // What comes out of the decoder is older than what went into the encoder by the codec's own delay.
+        let at = timestamp * 125 / 6 + self.transit?;
+        let at = Duration::from_micros(u64::try_from(at).ok()?) + length(audio::CODEC_DELAY);
+        Some(Moment { timestamp: timestamp as u32, at })
+    }
+
+    /// Takes note of when a packet is played: behind what is pending.
+    fn time(&mut self, now: Duration, next: &Playout) {
+        let (Playout::Decode(_) | Playout::Stretch(..), Some(timestamp)) = (next, self.jitter.played())
+        else {
+            return;
+        };
+        self.behind = self.pending.len();
+        let plays = now + length(self.pending.len());
+        let transit = i64::try_from(plays.as_micros()).unwrap_or(i64::MAX / 4) - timestamp * 125 / 6;
+        let mean = self.transit.filter(|mean| mean.abs_diff(transit) < JUMP.unsigned_abs());
+        self.transit = Some(mean.map_or(transit, |mean| mean + (transit - mean) / 16));
     }
 
     /// Whether anything of the friend's has been decoded.
@@ -91,7 +128,7 @@ impl Player {
         self.heard
     }
 
-    /// The packets that the last frame was made of, or will be continued by, and when their sound begins.
+    /// The packets that the last samples were made of, or will be continued by, and when their sound begins.
     pub fn decoded(&self) -> &[Heard] {
         &self.decoded
     }
@@ -105,7 +142,7 @@ impl Player {
             concealed: stats.concealed + self.unrestored,
             shortened: stats.shortened + self.shortened,
             lengthened: stats.lengthened + self.lengthened,
-            delay: stats.delay + length(self.pending.len()),
+            delay: stats.delay + length(self.behind),
             ..stats
         }
     }
@@ -227,7 +264,7 @@ mod tests {
                 player.insert(packet);
             }
             let mut frame = [0.0; FRAME_SAMPLES];
-            player.next_frame(now, &mut frame);
+            player.fill(now, &mut frame);
             out.extend(frame);
         }
         assert!(player.heard());
@@ -287,7 +324,7 @@ mod tests {
                 }
                 !comes
             });
-            player.next_frame(now, &mut frame);
+            player.fill(now, &mut frame);
             heard.extend(frame);
             delays.push(player.stats().delay);
         }
@@ -337,7 +374,7 @@ mod tests {
                 packet.payload = vec![0x7B, 0x82, 0xF0, 1].into();
             }
             player.insert(packet);
-            player.next_frame(now, &mut frame);
+            player.fill(now, &mut frame);
         }
         assert!(player.stats().refused >= 3, "{:?}", player.stats());
     }
@@ -359,7 +396,7 @@ mod tests {
                     payload: payload.into(),
                     arrived,
                 });
-                player.next_frame(arrived + Duration::from_millis(15), &mut frame);
+                player.fill(arrived + Duration::from_millis(15), &mut frame);
                 proptest::prop_assert!(frame.iter().all(|s| s.abs() <= 1.0));
             }
         }

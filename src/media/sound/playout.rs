@@ -1,11 +1,11 @@
-//! The playout thread: whenever 20 ms more are wanted, by the speaker or by the clock, takes them from the
-//! player and hands them to the sink.
+//! The playout thread: whenever a little more is wanted, by the speaker or by the clock, takes it from the
+//! player and hands it to the sink.
 
 use super::events::{SoundEvent, Teller};
 use super::player::Player;
 use super::shared::Shared;
 use crate::media::audio::OpusError;
-use crate::media::frame::{Codec, FRAME_DURATION, FRAME_SAMPLES, MediaPacket};
+use crate::media::frame::{Codec, MediaPacket, Moment, SAMPLE_RATE};
 use crate::media::level::{Loudness, Meter};
 use crate::media::record::film::Of;
 use crate::media::sink::speaker::{Speaker, Want};
@@ -17,6 +17,12 @@ use std::time::Duration;
 
 /// A sink on the clock that is further behind (a suspended process) writes silence for the time it missed.
 const STALL: Duration = Duration::from_millis(500);
+
+/// Samples that are handed on at a time. The clock wants 5 ms every 5 ms. A speaker has what it takes filled up
+/// in so small steps that little is there beyond that.
+const CLOCK_PIECE: usize = SAMPLE_RATE as usize / 200;
+const SPEAKER_PIECE: usize = SAMPLE_RATE as usize / 400;
+const CLOCK_STEP: Duration = Duration::from_millis(5);
 
 /// Where the friend's sound goes.
 #[derive(Debug)]
@@ -33,8 +39,8 @@ pub(super) enum Sink {
 enum Demand {
     /// Nothing for so long.
     Nothing(Duration),
-    /// A frame, as of this time.
-    Frame(Duration),
+    /// So many samples, as of this time.
+    Piece(usize, Duration),
 }
 
 /// The thread's state.
@@ -46,12 +52,14 @@ pub(super) struct Playing {
     packets: Receiver<MediaPacket>,
     events: Teller,
     reference: Option<rtrb::Producer<f32>>,
-    /// When the next frame is due, where the clock paces.
+    /// When the next piece is due, where the clock paces.
     due: Duration,
     meter: Meter,
     told_first: bool,
     /// For passing on what is played.
     played: Vec<f32>,
+    /// How long the sink keeps what it is given, lately; of no use while there is none.
+    lag: Option<Duration>,
 }
 
 impl Playing {
@@ -74,73 +82,92 @@ impl Playing {
             meter,
             told_first: false,
             played: Vec::new(),
+            lag: None,
         })
     }
 
     /// Runs until the sound ends.
     pub(super) fn run(mut self) {
-        let mut frame = [0.0; FRAME_SAMPLES];
+        let mut all = [0.0; CLOCK_PIECE];
         while !self.shared.stopped() {
             self.pass_on_played();
-            let now = match self.demand(self.shared.now()) {
+            let (samples, now) = match self.demand(self.shared.now()) {
                 Demand::Nothing(wait) => {
-                    std::thread::sleep(wait);
+                    // Or until the speaker has taken something.
+                    std::thread::park_timeout(wait);
                     continue;
                 }
-                Demand::Frame(at) => at,
+                Demand::Piece(samples, at) => (samples, at),
             };
+            let Some(piece) = all.get_mut(..samples) else { return };
             while let Ok(packet) = self.packets.try_recv() {
                 self.player.insert(packet);
             }
-            self.player.next_frame(now, &mut frame);
-            if self.shared.tap.is_on() {
-                for heard in self.player.decoded() {
-                    self.shared.tap.put(Of::FriendSound, Codec::Opus, &heard.packet, true, heard.at);
-                }
-            }
-            self.report(now, &frame);
-            self.play(&frame);
+            self.player.fill(now, piece);
+            self.record();
+            self.report(now, piece);
+            self.play(piece);
         }
     }
 
-    /// What the sink wants. Where the clock paces, a frame is pulled as of the time it was due: how late the
+    /// What is heard, to the recording.
+    fn record(&self) {
+        if self.shared.tap.is_on() {
+            for heard in self.player.decoded() {
+                self.shared.tap.put(Of::FriendSound, Codec::Opus, &heard.packet, true, heard.at);
+            }
+        }
+    }
+
+    /// What the sink wants. Where the clock paces, a piece is pulled as of the time it was due: how late the
     /// thread woke says nothing about the network.
     fn demand(&mut self, now: Duration) -> Demand {
         if let Sink::Speaker(speaker) = &mut self.sink {
             let want = speaker.want(now);
             if want != Want::Absent {
                 // Should the device go, the clock takes over from here.
-                self.due = now + FRAME_DURATION;
+                self.due = now + CLOCK_STEP;
             }
             match want {
-                Want::Frame => return Demand::Frame(now),
+                Want::Sound => return Demand::Piece(SPEAKER_PIECE, now),
                 Want::Nothing(wait) => return Demand::Nothing(wait),
                 Want::Absent => {}
             }
         }
         if let Some(wait) = self.due.checked_sub(now).filter(|wait| !wait.is_zero()) {
-            return Demand::Nothing(wait.min(FRAME_DURATION));
+            return Demand::Nothing(wait.min(CLOCK_STEP));
         }
         while now.saturating_sub(self.due) > STALL {
-            self.due += FRAME_DURATION;
-            self.play(&[0.0; FRAME_SAMPLES]);
+            self.due += CLOCK_STEP;
+            self.play(&[0.0; CLOCK_PIECE]);
         }
         let due = self.due;
-        self.due += FRAME_DURATION;
-        Demand::Frame(due)
+        self.due += CLOCK_STEP;
+        Demand::Piece(CLOCK_PIECE, due)
     }
 
-    fn report(&mut self, now: Duration, frame: &[f32; FRAME_SAMPLES]) {
-        let level = self.meter.push(Loudness::of(frame).rms_dbfs, FRAME_DURATION.as_secs_f32());
+    fn report(&mut self, now: Duration, piece: &[f32]) {
+        let length = piece.len() as f32 / SAMPLE_RATE as f32;
+        let level = self.meter.push(Loudness::of(piece).rms_dbfs, length);
         self.shared.output_level.store(level);
         self.shared.set_jitter(self.player.stats());
+        let lag = self.lag(now);
+        self.shared.set_heard(self.player.moment().map(|heard| Moment { at: heard.at + lag, ..heard }));
         if self.player.heard() && !self.told_first {
             self.told_first = true;
             self.events.tell(SoundEvent::FirstRemoteFrame { at: now });
         }
         if !matches!(self.sink, Sink::Speaker(_)) {
-            self.played.extend_from_slice(frame);
+            self.played.extend_from_slice(piece);
         }
+    }
+
+    /// How long what is played now waits for the device and in it, on the mean of late.
+    fn lag(&mut self, now: Duration) -> Duration {
+        let Sink::Speaker(speaker) = &self.sink else { return Duration::ZERO };
+        let lag = speaker.lag(now);
+        let mean = self.lag.map_or(lag, |mean| (mean * 63 + lag) / 64);
+        *self.lag.insert(mean)
     }
 
     /// What was played, to the echo canceller: of a speaker, what the device has really taken.
@@ -157,12 +184,12 @@ impl Playing {
         self.played.clear();
     }
 
-    fn play(&mut self, frame: &[f32; FRAME_SAMPLES]) {
+    fn play(&mut self, piece: &[f32]) {
         match &mut self.sink {
             Sink::Nowhere => {}
-            Sink::Speaker(speaker) => speaker.play(frame),
+            Sink::Speaker(speaker) => speaker.play(piece),
             Sink::Wav(file) => {
-                if let Err(error) = file.write(frame) {
+                if let Err(error) = file.write(piece) {
                     self.sink = Sink::Nowhere;
                     self.events.tell(SoundEvent::FileFailed { reason: error.to_string() });
                 }

@@ -3,11 +3,11 @@
 
 use super::SoundStats;
 use crate::media::audio::DEFAULT_LOSS;
-use crate::media::frame::SAMPLE_RATE;
+use crate::media::frame::{Moment, SAMPLE_RATE};
 use crate::media::jitter::JitterStats;
 use crate::media::level::FLOOR_DBFS;
 use crate::media::record::Tap;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -58,6 +58,9 @@ pub(super) struct Shared {
     pub(super) underruns: Arc<AtomicU64>,
     pub(super) overruns: Arc<AtomicU64>,
     jitter: Mutex<JitterStats>,
+    heard: Mutex<Option<Moment>>,
+    /// By how much frames are stamped later than they were captured, microseconds.
+    pub(super) stamped_late: AtomicI64,
     /// Both ends of the ring of played samples, until each is taken.
     reference: Mutex<Option<rtrb::Consumer<f32>>>,
     reference_end: Mutex<Option<rtrb::Producer<f32>>>,
@@ -84,11 +87,18 @@ impl Shared {
             underruns: Arc::default(),
             overruns: Arc::default(),
             jitter: Mutex::default(),
+            heard: Mutex::default(),
+            stamped_late: AtomicI64::new(0),
             reference: Mutex::new(Some(waiting)),
             reference_end: Mutex::new(Some(end)),
             reference_taken: AtomicBool::new(false),
             tap: Tap::default(),
         }
+    }
+
+    /// The zero of the call's clock.
+    pub(super) fn started(&self) -> Instant {
+        self.started
     }
 
     /// The time on the call's clock.
@@ -109,6 +119,10 @@ impl Shared {
         *self.jitter.lock().unwrap_or_else(PoisonError::into_inner) = stats;
     }
 
+    pub(super) fn set_heard(&self, heard: Option<Moment>) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = heard;
+    }
+
     pub(super) fn stats(&self) -> SoundStats {
         SoundStats {
             jitter: *self.jitter.lock().unwrap_or_else(PoisonError::into_inner),
@@ -117,6 +131,8 @@ impl Shared {
             packets_dropped: self.packets_dropped.load(Ordering::Relaxed),
             underruns: self.underruns.load(Ordering::Relaxed),
             overruns: self.overruns.load(Ordering::Relaxed),
+            heard: *self.heard.lock().unwrap_or_else(PoisonError::into_inner),
+            stamped_late: self.stamped_late.load(Ordering::Relaxed),
             cancelling_echo: self.cancelling.load(Ordering::Relaxed),
         }
     }

@@ -99,6 +99,7 @@ fn counters(side: &DirectionStats) -> String {
 
 fn media(stats: &StatsEvent) -> Vec<(&'static str, String)> {
     let (video, audio) = (&stats.video, &stats.audio);
+    let ms = |delay: Option<f32>| delay.map_or_else(|| "-".to_owned(), |delay| format!("{delay:.0} ms"));
     let level = |level: Option<f32>| level.map_or_else(|| "-".to_owned(), |level| format!("{level:.0}"));
     vec![
         (
@@ -111,6 +112,7 @@ fn media(stats: &StatsEvent) -> Vec<(&'static str, String)> {
         ("", format!("{} decoded, {} freezes, {} ms", video.frames_decoded, video.freezes, video.freeze_ms)),
         ("sound", format!("in {} out {} dBFS", level(audio.level_in_dbfs), level(audio.level_out_dbfs))),
         ("", format!("buffer {} ms, concealed {} ms", audio.buffer_ms, audio.concealed_ms)),
+        ("delay", format!("sound {}, picture {}", ms(audio.delay_ms), ms(video.delay_ms))),
     ]
 }
 
