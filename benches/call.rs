@@ -43,6 +43,7 @@ mod call {
     pub(crate) mod sound {
         pub(crate) mod ear;
         pub(crate) mod pulse;
+        pub(crate) mod signal;
     }
 }
 

@@ -4,9 +4,10 @@
 
 use super::end::{End, Trouble};
 use super::figure::{load, quantile, sorted};
+use super::sound::ear::{Recording, chirp};
+use super::sound::signal::write_wav;
 use super::speech;
 use p2pcall::media::source::{clock_bar, machine_clock};
-use std::f32::consts::TAU;
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -16,9 +17,8 @@ use std::time::{Duration, Instant};
 
 /// Samples a second.
 const RATE: usize = 48_000;
-/// Each piece of speech has a chirp in the silence it begins with, here, and so long.
+/// Each piece of speech has a chirp in the silence it begins with, here.
 const CHIRP_AT: usize = RATE / 10;
-const CHIRP: usize = RATE / 20;
 /// How far from its place a chirp is looked for: a quarter of a second each way.
 const SEARCHED: usize = RATE / 4;
 /// A WAV file's header.
@@ -35,7 +35,7 @@ pub(crate) fn measure(minutes: u64) -> Result<(), Trouble> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let (voice, heard, seen) =
         (folder.path().join("voice.wav"), folder.path().join("heard.wav"), folder.path().join("seen.y4m"));
-    marked_speech(folder.path(), &voice)?;
+    marked_speech(folder.path(), &voice);
     let pipe = Command::new("mkfifo").arg(&seen).status();
     if !pipe.is_ok_and(|status| status.success()) {
         return Err("mkfifo (of coreutils) does not work".to_owned());
@@ -197,13 +197,13 @@ impl Ear {
             None => {
                 // The second piece: by then the call has found its pace.
                 let from = speech::PIECE * 2;
-                *self.first.insert(from + place_of(&self.chirp, &read(from, speech::PIECE + CHIRP)?))
+                *self.first.insert(from + place_of(&self.chirp, read(from, speech::PIECE)?))
             }
         };
         let pieces = (length - first).saturating_sub(2 * SEARCHED) / speech::PIECE;
         let shifts = (pieces.saturating_sub(CHIRPS)..=pieces).skip(1).map(|piece| {
             let expected = first + piece * speech::PIECE;
-            let found = place_of(&self.chirp, &read(expected - SEARCHED, 2 * SEARCHED + CHIRP)?);
+            let found = place_of(&self.chirp, read(expected - SEARCHED, 2 * SEARCHED)?);
             Ok((found as f64 - SEARCHED as f64) * 1_000.0 / RATE as f64)
         });
         let shifts = shifts.collect::<Result<Vec<f64>, Trouble>>()?;
@@ -211,43 +211,22 @@ impl Ear {
     }
 }
 
-/// Where the pattern fits best.
-fn place_of(pattern: &[f32], samples: &[f32]) -> usize {
-    let fit = |window: &[f32]| -> f32 { window.iter().zip(pattern).map(|(a, b)| a * b).sum() };
-    let fits = samples.windows(pattern.len()).map(fit).enumerate();
-    fits.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| at)
-}
-
-/// From 500 Hz to 3 kHz, swelling and fading, so that it survives a speech codec and has one peak.
-fn chirp() -> Vec<f32> {
-    let sample = |n: usize| {
-        let along = n as f32 / CHIRP as f32;
-        let seconds = n as f32 / RATE as f32;
-        let phase = TAU * (500.0 * seconds + 2_500.0 * along * seconds / 2.0);
-        0.3 * phase.sin() * (along * TAU / 2.0).sin()
-    };
-    (0..CHIRP).map(sample).collect()
-}
-
-fn marked_speech(folder: &Path, path: &Path) -> Result<(), Trouble> {
-    let mut samples = speech::all(folder);
+/// Speech with a chirp at the beginning of each piece.
+fn marked_speech(folder: &Path, path: &Path) {
+    let (mut samples, chirp) = (speech::all(folder), chirp());
     for piece in samples.chunks_mut(speech::PIECE) {
-        for (sample, chirp) in piece.iter_mut().skip(CHIRP_AT).zip(chirp()) {
+        for (sample, chirp) in piece.iter_mut().skip(CHIRP_AT).zip(&chirp) {
             *sample += chirp;
         }
     }
-    let failed = |error: hound::Error| error.to_string();
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: RATE as u32,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut file = hound::WavWriter::create(path, spec).map_err(failed)?;
-    for sample in samples {
-        file.write_sample((sample * 32_767.0) as i16).map_err(failed)?;
-    }
-    file.finalize().map_err(failed)
+    write_wav(path, RATE as u32, &samples);
+}
+
+/// Where the chirp is.
+fn place_of(chirp: &[f32], samples: Vec<f32>) -> usize {
+    let within = samples.len();
+    let found = Recording { samples, began: 0.0 }.find(chirp, 0, within);
+    found.map_or(0, |(at, _)| at)
 }
 
 /// Resident memory (proc(5): the second field of `statm`, in pages of 4 KiB), MB.

@@ -6,6 +6,7 @@
 //! render by the same clock, so what that leaves out is the same for both.
 
 use super::pulse::Pulse;
+use super::signal;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -66,7 +67,7 @@ impl Recorder {
 
 impl Recording {
     /// Where in so many samples from `from` on the chirp is, and how like it that is.
-    fn find(&self, chirp: &[f32], from: usize, within: usize) -> Option<(usize, f32)> {
+    pub(crate) fn find(&self, chirp: &[f32], from: usize, within: usize) -> Option<(usize, f32)> {
         let likeness = |at: usize| {
             let part = self.samples.get(at..at + chirp.len())?;
             let (mut product, mut energy) = (0.0, 1e-6);
@@ -87,7 +88,7 @@ impl Recording {
 }
 
 /// 20 ms from 600 Hz up to 3 kHz, faded in and out.
-fn chirp() -> Vec<f32> {
+pub(crate) fn chirp() -> Vec<f32> {
     let sample = |n: usize| {
         let (t, length) = (n as f32 / RATE as f32, CHIRP as f32 / RATE as f32);
         let phase = std::f32::consts::TAU * (600.0 * t + 1_200.0 * t * t / length);
@@ -99,22 +100,12 @@ fn chirp() -> Vec<f32> {
 
 /// Writes so many chirps, after half a second of silence.
 fn write(path: &Path, count: usize) {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: RATE as u32,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut file = hound::WavWriter::create(path, spec).unwrap();
     let mut samples = vec![0.0; RATE / 2 + count * STEP];
     for n in 0..count {
         let at = RATE / 2 + n * STEP;
         samples[at..at + CHIRP].copy_from_slice(&chirp());
     }
-    for sample in samples {
-        file.write_sample((sample * 32_767.0) as i16).unwrap();
-    }
-    file.finalize().unwrap();
+    signal::write_wav(path, RATE as u32, &samples);
 }
 
 /// What came of the chirps.
