@@ -192,13 +192,12 @@ impl Ear {
             let samples = bytes.as_chunks().0.iter().map(|pair| f32::from(i16::from_le_bytes(*pair)));
             Ok(samples.collect())
         };
-        let first = match self.first {
-            Some(first) => first,
-            None => {
-                // The second piece: by then the call has found its pace.
-                let from = speech::PIECE * 2;
-                *self.first.insert(from + place_of(&self.chirp, read(from, speech::PIECE)?))
-            }
+        let first = if let Some(first) = self.first {
+            first
+        } else {
+            // The third piece: by then the call has found its pace.
+            let from = speech::PIECE * 2;
+            *self.first.insert(from + place_of(&self.chirp, read(from, speech::PIECE)?))
         };
         let pieces = (length - first).saturating_sub(2 * SEARCHED) / speech::PIECE;
         let shifts = (pieces.saturating_sub(CHIRPS)..=pieces).skip(1).map(|piece| {
