@@ -8,8 +8,9 @@ use super::sound::pulse::Pulse;
 use serde_json::Value;
 use std::time::Duration;
 
-/// Sound is let settle for so long: the buffers, and PulseAudio, whose first sound may take 2 s.
-const SETTLING: Duration = Duration::from_secs(6);
+/// Sound is let settle for so long: PulseAudio, whose first sound may take 2 s, and the jitter buffer, which looks
+/// back on 10 s and finds them clean only then.
+const SETTLING: Duration = Duration::from_secs(15);
 /// Chirps of a run: 0.6 s each.
 const CHIRPS: usize = 25;
 
