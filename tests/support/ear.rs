@@ -148,7 +148,7 @@ fn compare(spoken: &Recording, heard: &Recording, count: usize) -> Heard {
     };
     // The best likeness in the first seconds may be any of the chirps there.
     let first = first % STEP;
-    for n in 0..count + 1 {
+    for n in 0..=count {
         let about = first + n * STEP;
         let Some((at, alike)) = spoken.find(&chirp, about.saturating_sub(48), 96) else { continue };
         if alike < 0.9 {
