@@ -1,4 +1,5 @@
 //! What the statistics say, held against what is heard and seen.
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use super::support::process::Process;
 #[cfg(target_os = "linux")]
