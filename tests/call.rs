@@ -40,6 +40,20 @@ fn a_hangup_is_seen_at_once_by_the_other_end() {
 }
 
 #[test]
+fn who_stops_reading_what_it_is_told_stays_in_the_call() {
+    let (mut alice, mut bob) = connected(&[]);
+    alice.stop_reading();
+    // Over a megabyte, of which a pipe holds 64 kB.
+    for _ in 0..2_000 {
+        alice.type_line("/stats");
+    }
+    alice.type_line("/say still here");
+    bob.wait_for("chat", SOON * 2, |event| event["event"] == "chat" && event["text"] == "still here");
+    bob.type_line("/hangup");
+    assert_eq!(bob.exit(SOON), 0);
+}
+
+#[test]
 fn ctrl_c_in_a_call_tells_the_friend() {
     let (mut alice, mut bob) = connected(&[]);
     bob.signal("INT");

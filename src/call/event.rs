@@ -184,6 +184,17 @@ pub struct StateEvent {
     pub explanation: Option<Box<Explanation>>,
 }
 
+impl CallEvent {
+    /// Whether it is of no use once the next one of its kind is there.
+    pub fn is_momentary(&self) -> bool {
+        match self {
+            Self::Stats(_) | Self::Pairs(_) => true,
+            Self::File(file) => file.state == FileState::Moving,
+            _ => false,
+        }
+    }
+}
+
 impl StateEvent {
     /// A step with nothing more to say.
     pub fn new(state: CallState, name: Option<String>) -> Self {

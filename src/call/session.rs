@@ -191,6 +191,11 @@ impl Line {
 
     /// Tells whoever listens; nobody may.
     pub async fn emit(&self, event: CallEvent) {
+        // Whoever has stopped reading must not stop the call: what is told again soon has half of the channel.
+        let full = self.events.capacity() * 2 < self.events.max_capacity();
+        if full && event.is_momentary() {
+            return;
+        }
         let _ = self.events.send((self.now(), event)).await;
     }
 

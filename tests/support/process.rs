@@ -3,6 +3,8 @@
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -11,6 +13,8 @@ pub(crate) struct Process {
     child: Child,
     input: Option<ChildStdin>,
     lines: Receiver<String>,
+    /// Nobody reads its standard output any more.
+    unread: Arc<AtomicBool>,
     /// Every event so far.
     pub(crate) events: Vec<Value>,
 }
@@ -48,15 +52,20 @@ impl Process {
         let mut child = command.spawn().expect("p2pcall starts");
         let output = BufReader::new(child.stdout.take().expect("piped"));
         let (sender, lines) = channel();
+        let unread = Arc::<AtomicBool>::default();
+        let stopped = Arc::clone(&unread);
         std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
                 if sender.send(line).is_err() {
                     return;
                 }
+                while stopped.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
             }
         });
         let input = child.stdin.take();
-        Self { child, input, lines, events: Vec::new() }
+        Self { child, input, lines, unread, events: Vec::new() }
     }
 
     /// Process id.
@@ -68,6 +77,11 @@ impl Process {
     pub(crate) fn type_line(&mut self, line: &str) {
         let input = self.input.as_mut().expect("still open");
         writeln!(input, "{line}").and_then(|()| input.flush()).expect("it reads");
+    }
+
+    /// Leaves what it writes unread from now on.
+    pub(crate) fn stop_reading(&self) {
+        self.unread.store(true, Ordering::Relaxed);
     }
 
     /// Ends its standard input.
