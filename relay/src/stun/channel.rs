@@ -3,9 +3,9 @@
 /// The bytes before the data.
 pub const CHANNEL_HEADER: usize = 4;
 
-/// A channel number that is in range: 0x4000 to 0x7FFE.
+/// A channel number that is in range: 0x4000 to 0x7FFF.
 ///
-/// RFC 8656 §12 stops at 0x4FFF; clients of RFC 5766 still use all up to 0x7FFE, so these are taken too.
+/// RFC 8656 §12 stops at 0x4FFF; clients of RFC 5766 (§11) still use all up to 0x7FFF, so these are taken too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelNumber(u16);
 
@@ -15,7 +15,7 @@ impl ChannelNumber {
 
     /// `None` outside the range.
     pub fn new(number: u16) -> Option<Self> {
-        (0x4000..=0x7FFE).contains(&number).then_some(Self(number))
+        (0x4000..=0x7FFF).contains(&number).then_some(Self(number))
     }
 
     /// The number on the wire.
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn numbers_out_of_range_do_not_exist() {
         for (number, valid) in
-            [(0x3FFF, false), (0x4000, true), (0x4FFF, true), (0x7FFE, true), (0x7FFF, false)]
+            [(0x3FFF, false), (0x4000, true), (0x4FFF, true), (0x7FFF, true), (0x8000, false)]
         {
             assert_eq!(ChannelNumber::new(number).is_some(), valid, "{number:#x}");
         }
@@ -76,7 +76,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn decode_undoes_encode(number in 0x4000u16..0x7FFF, data: Vec<u8>, padding in 0usize..4) {
+        fn decode_undoes_encode(number in 0x4000u16..0x8000, data: Vec<u8>, padding in 0usize..4) {
             let message = ChannelData { channel: ChannelNumber::new(number).unwrap(), data: &data };
             let mut buffer = vec![0; 4 + data.len() + padding];
             prop_assert_eq!(message.write(&mut buffer), Some(4 + data.len()));

@@ -233,9 +233,9 @@ fn a_channel_and_a_peer_belong_to_each_other() {
         (0x4000, one, 0),
         (0x4000, two, 400),
         (0x4001, one, 400),
-        (0x7FFE, two, 0),
+        (0x7FFF, two, 0),
         (0x3FFF, two, 400),
-        (0x7FFF, two, 400),
+        (0x8000, two, 400),
     ] {
         assert_eq!(lab.bind(&alice, channel, peer), code, "{channel:#x} {peer}");
     }
