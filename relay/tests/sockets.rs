@@ -71,6 +71,16 @@ fn certificate() -> Arc<CertificateStore> {
     Arc::clone(STORE.get_or_init(make))
 }
 
+/// Waits until these can be bound again. The portable backend's tasks let go of their sockets at their next turn.
+async fn become_free(addresses: &[SocketAddr]) {
+    let free = async {
+        while addresses.iter().any(|address| std::net::UdpSocket::bind(address).is_err()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, free).await.unwrap();
+}
+
 async fn wire(relay: &Relay, transport: Transport) -> Wire {
     match transport {
         Transport::Udp => Wire::udp(relay.udp()[0]).await.unwrap(),
@@ -152,7 +162,7 @@ async fn a_peer_outside_is_reached_in_order_and_its_port_is_really_bound() {
         }
         assert!(UdpSocket::bind(allocated.relayed).await.is_err());
         alice.refresh(0).await.unwrap();
-        UdpSocket::bind(allocated.relayed).await.unwrap();
+        become_free(&[allocated.relayed]).await;
     }
 }
 
@@ -202,14 +212,6 @@ async fn a_stopped_relay_gives_back_its_ports() {
         let (udp, mut alice) = (relay.udp()[0], client(&relay, Transport::Udp).await);
         let allocated = alice.allocate(None, None).await.unwrap();
         drop(relay);
-        // The portable backend's tasks end at their next turn.
-        let free = async {
-            while std::net::UdpSocket::bind(udp).is_err()
-                || std::net::UdpSocket::bind(allocated.relayed).is_err()
-            {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, free).await.unwrap();
+        become_free(&[udp, allocated.relayed]).await;
     }
 }
