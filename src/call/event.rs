@@ -185,6 +185,11 @@ pub struct StateEvent {
 }
 
 impl CallEvent {
+    /// Whether the call is over: nothing comes after it.
+    pub fn is_the_end(&self) -> bool {
+        matches!(self, Self::State(state) if state.state == CallState::Ended)
+    }
+
     /// Whether it is of no use once the next one of its kind is there.
     pub fn is_momentary(&self) -> bool {
         match self {

@@ -120,6 +120,8 @@ fn a_hangup_on_the_way_leaves_nothing_of_the_file_and_is_told() {
         for end in [&mut alice, &mut bob] {
             file(end, "failed");
             assert!(warned(end, "file_unfinished").contains("big.bin"));
+            let over = end.of_kind("state").any(|event| event["state"] == "ended");
+            assert!(!over, "it is told before the end");
             assert_eq!(end.exit(SOON), 0, "{hangs_up} hangs up");
         }
         assert_eq!(names(away.path()), [""; 0], "{hangs_up} hangs up");

@@ -4,7 +4,7 @@ use super::again::{Again, Came};
 use super::files::Files;
 use super::handshake::Bond;
 use super::media::Running;
-use super::recording::{Recordings, is_the_end};
+use super::recording::Recordings;
 use super::{Session, sleep_until, step};
 use crate::call::channel::{Message, Talk};
 use crate::call::ending::Ending;
@@ -105,7 +105,7 @@ impl Session {
             ending = talk.carry_out(&mut self, &mut life, effects).await;
         }
         let ending = ending.unwrap_or(Ending::Lost { relayed: talk.relayed });
-        talk.close(&self, &ending).await;
+        talk.close(&ending).await;
         self.transport.close().await;
         ending
     }
@@ -262,8 +262,9 @@ impl Conversation {
         while let Some(effect) = queue.pop_front() {
             match effect {
                 Effect::Emit(event) => {
-                    if is_the_end(&event) {
+                    if event.is_the_end() {
                         self.end_recording(session).await;
+                        self.files_end(session).await;
                     }
                     session.emit(event).await;
                 }

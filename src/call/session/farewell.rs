@@ -1,6 +1,5 @@
 //! I/O: the end of a conversation: the last word is said until it is heard, then everything is closed.
 
-use super::Session;
 use super::converse::Conversation;
 use crate::call::channel::Talk;
 use crate::call::ending::Ending;
@@ -34,14 +33,13 @@ impl Conversation {
     }
 
     /// Gives the last word time to arrive, then closes everything.
-    pub(super) async fn close(mut self, session: &Session, ending: &Ending) {
+    pub(super) async fn close(mut self, ending: &Ending) {
         if let Some(media) = self.media.take() {
             media.stop().await;
         }
         if let Some(last_word) = ending.last_word() {
             let _ = tokio::time::timeout(LINGER, self.insist(&last_word)).await;
         }
-        self.files_end(session).await;
         if let Ok(peer) = Arc::try_unwrap(self.link.peer) {
             peer.close().await;
         }

@@ -5,7 +5,7 @@ use super::Session;
 use super::converse::Conversation;
 use super::files::first_free;
 use crate::call::channel::{RecordingTalk, Talk, clean};
-use crate::call::event::{CallEvent, Notice};
+use crate::call::event::Notice;
 use crate::call::recording::{Act, Recording};
 use crate::config::VideoChoice;
 use crate::media::record::film::{Of, Setting};
@@ -200,10 +200,4 @@ fn why(error: Option<&io::Error>, dropped: u64) -> Option<Notice> {
         message: format!("{dropped} frames are missing in the recording: the disk was too slow for them."),
         help: "Record to another disk.".into(),
     })
-}
-
-/// Whether this is the end of the call.
-pub(super) fn is_the_end(event: &CallEvent) -> bool {
-    use crate::call::event::CallState;
-    matches!(event, CallEvent::State(state) if state.state == CallState::Ended)
 }
