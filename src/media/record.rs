@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 const FRAMES: usize = 1_024;
 /// The file grows at least as often, whatever comes.
 const TICK: Duration = Duration::from_millis(200);
+/// A recording has at most so many files: a friend whose picture's coding changes all the time makes no more.
+const MOST_FILES: u32 = 16;
 /// A key picture is asked for no more often.
 const KEY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -125,7 +127,7 @@ impl Recorder {
             tap.open(to.clone());
         }
         let recorder = Self { taps: taps.clone() };
-        let writing = Writing { taps, clock, make, tell, asked: [None; 4] };
+        let writing = Writing { taps, clock, make, tell, asked: [None; 4], files: 0 };
         std::thread::Builder::new().name("recording".into()).spawn(move || writing.run(setting, &frames))?;
         Ok(recorder)
     }
@@ -161,6 +163,8 @@ struct Writing<T> {
     tell: T,
     /// When a key picture of a track was asked for.
     asked: [Option<Duration>; 4],
+    /// Files made by now.
+    files: u32,
 }
 
 impl<T: FnMut(News)> Writing<T> {
@@ -188,6 +192,8 @@ impl<T: FnMut(News)> Writing<T> {
         match reel.film.put(shot) {
             Taken::Kept => {}
             Taken::KeyWanted => self.ask(of),
+            // As little as what came torn.
+            Taken::NextPart(_) if self.files == MOST_FILES => {}
             Taken::NextPart(shot) => {
                 let film = reel.film.next(shot.at, (self.clock.unix)());
                 reel.finish()?;
@@ -201,6 +207,7 @@ impl<T: FnMut(News)> Writing<T> {
 
     fn reel(&mut self, film: Film) -> io::Result<Reel> {
         let (path, file) = (self.make)()?;
+        self.files += 1;
         (self.tell)(News::In(path));
         Ok(Reel { film, file, length: 0 })
     }

@@ -90,3 +90,35 @@ fn a_disk_that_hangs_holds_up_nobody_and_what_it_missed_is_counted() {
     let Ok(News::Ended { error: None, dropped }) = told.recv_timeout(SOON) else { panic!("it ends well") };
     assert_eq!(dropped, 50);
 }
+
+#[test]
+fn a_picture_whose_coding_changes_all_the_time_fills_no_folder() {
+    let made = Arc::new(AtomicU64::new(0));
+    let (folder, counter) = (tempfile::tempdir().unwrap(), Arc::clone(&made));
+    let place = folder.path().to_owned();
+    let make: MakeFile = Box::new(move || {
+        let path = place.join(counter.fetch_add(1, Ordering::Relaxed).to_string());
+        File::create(&path).map(|file| (path, file))
+    });
+    let (tap, recorder, told) = start(make);
+    let key = |codec: Codec| -> Bytes {
+        use crate::media::frame::VideoFrame;
+        use crate::media::video::{VideoTarget, encoder};
+        let coded =
+            encoder(codec, VideoTarget { kbps: 100, fps: 10 }).unwrap().encode(&VideoFrame::black(64, 48));
+        coded.unwrap().unwrap().data
+    };
+    let pictures: Vec<(Codec, Bytes)> =
+        crate::media::video_codecs().into_iter().map(|codec| (codec, key(codec))).collect();
+    // Without VP8 there is nothing to change to.
+    if pictures.len() < 2 {
+        return;
+    }
+    for n in 0..100_u64 {
+        let (codec, data) = &pictures[n as usize % pictures.len()];
+        tap.put(Of::FriendPicture, *codec, data, true, Duration::from_millis(1_000 + n * 40));
+    }
+    drop(recorder);
+    while !matches!(told.recv_timeout(SOON), Ok(News::Ended { error: None, .. })) {}
+    assert_eq!(made.load(Ordering::Relaxed), u64::from(MOST_FILES));
+}
