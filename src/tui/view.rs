@@ -109,6 +109,12 @@ pub(super) fn chat_extent(model: &Model) -> (usize, usize) {
     if too_small(area) { (0, 0) } else { call::chat_extent(model, area) }
 }
 
+/// How many of them are the newest line's.
+pub(super) fn newest_chat_rows(model: &Model) -> usize {
+    let area = Rect::new(0, 0, model.size.0, model.size.1);
+    if too_small(area) { 0 } else { call::newest_chat_rows(model, area) }
+}
+
 /// The code, where it takes more than one row and nothing covers it.
 pub fn wrapped(model: &Model, area: Rect) -> Option<Wrapped> {
     let shows_code = matches!(model.screen, Screen::Waiting | Screen::Joining);

@@ -195,13 +195,12 @@ fn line(model: &mut Model, from: Side, text: &str, did: bool) {
     if text.is_empty() {
         return;
     }
-    let before = view::chat_extent(model).0;
     if from == Side::Remote && !model.reads_chat() {
         model.unread += 1;
     }
     model.chat.push_back(ChatLine { from, text, did, at: model.now });
     if model.scrolled > 0 {
-        model.scrolled += view::chat_extent(model).0.saturating_sub(before);
+        model.scrolled += view::newest_chat_rows(model);
     }
     if model.chat.len() > CHAT_LINES {
         model.chat.pop_front();

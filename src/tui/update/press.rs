@@ -83,8 +83,9 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::ChatPane => chat_pane(model, !model.panes.chat),
         Action::Earlier => earlier(model),
         Action::Later => {
-            let page = view::chat_extent(model).1.max(1);
-            model.scrolled = model.scrolled.saturating_sub(page);
+            let (rows, page) = view::chat_extent(model);
+            // Lines at the top may be gone by now.
+            model.scrolled = model.scrolled.min(rows.saturating_sub(page)).saturating_sub(page.max(1));
         }
         Action::Chat if model.role != Role::Demo => {
             model.layer = Layer::Chat(chat_input());

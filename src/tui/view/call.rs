@@ -190,6 +190,11 @@ pub(super) fn chat_extent(model: &Model, area: Rect) -> (usize, usize) {
     layout(model, area).said.map_or((0, 0), open)
 }
 
+/// How many rows the newest line has there.
+pub(super) fn newest_chat_rows(model: &Model, area: Rect) -> usize {
+    layout(model, area).said.map_or(0, |said| chat::newest(model, said))
+}
+
 /// Whether the line that is being typed stands in the chat's pane.
 fn types_in_pane(model: &Model) -> bool {
     model.panes.chat && matches!(model.layer, Layer::Chat(_))

@@ -39,8 +39,9 @@ pub(super) fn height(rows: u16) -> u16 {
 
 /// Draws it, with the line that is being typed.
 pub(super) fn view(model: &Model, typed: Option<(&str, &TextInput)>, frame: &mut Frame, area: Rect) {
-    let rows = rows(model, inside_width(area));
     let shown = visible_rows(area, typed.is_some());
+    // No more than is seen: a friend may have written much, and this is done for every picture.
+    let rows = last_rows(model, inside_width(area), model.scrolled.saturating_add(shown));
     let below = model.scrolled.min(rows.len().saturating_sub(shown));
     let title = if below > 0 { format!("Chat, {below} more below") } else { "Chat".to_owned() };
     let inside = parts::panel(model, frame, area, &title);
@@ -63,7 +64,12 @@ pub(super) fn view(model: &Model, typed: Option<(&str, &TextInput)>, frame: &mut
 
 /// How many rows there are, and how many are seen at a time.
 pub(super) fn extent(model: &Model, typing: bool, area: Rect) -> (usize, usize) {
-    (rows(model, inside_width(area)).len(), visible_rows(area, typing))
+    (last_rows(model, inside_width(area), usize::MAX).len(), visible_rows(area, typing))
+}
+
+/// How many rows of them are the newest line's.
+pub(super) fn newest(model: &Model, area: Rect) -> usize {
+    model.chat.back().map_or(0, |line| rows_of(model, line, inside_width(area)).len())
 }
 
 /// The last rows without times, for where there is no pane: those of no longer ago than `since`.
@@ -88,8 +94,17 @@ pub(super) fn latest(
     rows
 }
 
-fn rows(model: &Model, width: usize) -> Vec<Line<'static>> {
-    model.chat.iter().flat_map(|line| rows_of(model, line, width)).collect()
+/// The last rows: at least so many, if there are.
+fn last_rows(model: &Model, width: usize, least: usize) -> Vec<Line<'static>> {
+    let mut rows = Vec::new();
+    for line in model.chat.iter().rev() {
+        if rows.len() >= least {
+            break;
+        }
+        rows.extend(rows_of(model, line, width).into_iter().rev());
+    }
+    rows.reverse();
+    rows
 }
 
 /// Rows of one line: its time stands dim before it.
