@@ -47,7 +47,8 @@ fn can_record(path: &Path) -> Result<(), Failure> {
     ))
 }
 
-/// Starts the log, each line with the seconds since then: to a file, or (without a screen, when asked for with -v) to standard error.
+/// Starts the log, each line with the seconds since then: to a file, or (without a screen, when asked for with -v) to
+/// standard error.
 #[expect(clippy::disallowed_methods, reason = "the edge where the clock is read")]
 pub fn start_log(args: &CallArgs) -> Result<(), Failure> {
     let level = match args.verbose {

@@ -1,5 +1,6 @@
-//! PURE: H.264 from its stream format (ITU-T H.264 Annex B) to that of files (ISO/IEC 14496-15). Parameter sets stay in
-//! the stream as well: a picture's size may change in mid-call, and a decoder takes what comes last.
+//! PURE: pictures as files want them: H.264 from its stream format (ITU-T H.264 Annex B) to that of files (ISO/IEC
+//! 14496-15), and the size of a key picture, VP8's too. Parameter sets stay in the stream as well: a picture's size may
+//! change in mid-call, and a decoder takes what comes last.
 
 /// NAL unit types, H.264 table 7-1.
 const SPS: u8 = 7;

@@ -1,4 +1,5 @@
-//! A microphone as a source of sound: whatever its rate, channels and buffers, mono at 48 kHz comes out. It may be missing, vanish and come back. Knows no codec.
+//! A microphone as a source of sound: whatever its rate, channels and buffers, mono at 48 kHz comes out. It may be
+//! missing, vanish and come back. Knows no codec.
 //!
 //! ```text
 //! device callback: mix to mono -> ring (100 ms) -> [reader's thread] resample -> samples
