@@ -78,6 +78,8 @@ mod linux {
     /// Each direction.
     const DELAY: Duration = Duration::from_millis(20);
     const QUEUE: Duration = Duration::from_millis(200);
+    /// Less than this at a stretch, ms, is a syllable drawn out: WebRTC's NetEq counts no interruption there either.
+    const INTERRUPTION: u64 = 150;
 
     /// One second of a call.
     struct Second {
@@ -158,7 +160,8 @@ mod linux {
 
     fn each(kbps: u32, part: &[Second]) {
         println!(
-            "\n{kbps} kbit/s: through, waits (least, longest, ms), dropped, target, picture sent, concealed, freezes\n"
+            "\n{kbps} kbit/s: through, waits (least, longest, ms), dropped, target, picture sent, concealed, \
+             freezes\n"
         );
         for second in part {
             let (least, most) = second.line.waits.unwrap_or_default();
@@ -179,7 +182,8 @@ mod linux {
 
     fn table(parts: &[(u32, Vec<Second>)], crowded: bool) -> bool {
         println!(
-            "\n| link | used after 15 s | least wait a second, after 5 s | sound concealed, first 5 s | after them | picture at the end | freezes |"
+            "\n| link | used after 15 s | least wait a second, after 5 s | sound concealed, first 5 s | after them | \
+             picture at the end | freezes |"
         );
         println!("|---|---|---|---|---|---|---|");
         let mut met = true;
@@ -193,8 +197,10 @@ mod linux {
             let standing = part[5..].iter().map(least).max().unwrap_or_default();
             let (last, early) = (part.last().unwrap(), &part[4]);
             let (at_step, later) = (concealed(early) - before.0, concealed(last) - concealed(early));
+            let pairs = part[4..].iter().zip(&part[5..]);
+            let most = pairs.map(|(last, next)| concealed(next) - concealed(last)).max().unwrap_or(0);
             println!(
-                "| {kbps} kbit/s | **{:.0} %** | {} ms | {at_step} ms | {later} ms | {}x{}, {:.0} a second | {} |",
+                "| {kbps} kbit/s | **{:.0} %** | {} ms | {at_step} ms | {later} ms, {most} in a second | {}x{}, {:.0} a second | {} |",
                 used * 100.0,
                 standing.as_millis(),
                 last.friend["video"]["width"],
@@ -203,7 +209,10 @@ mod linux {
                 freezes(last) - before.1,
             );
             before = (concealed(last), freezes(last));
-            met &= used >= 0.8 && standing <= Duration::from_millis(150) && at_step <= 500;
+            met &= used >= 0.8
+                && standing <= Duration::from_millis(150)
+                && at_step <= 500
+                && most < INTERRUPTION;
         }
         for (kbps, part) in parts.iter().filter(|_| crowded) {
             let seconds = (part.len() - 15) as f64;
@@ -219,7 +228,7 @@ mod linux {
             // The queue is the other's.
             return true;
         }
-        println!("\nTargets: 80 % used, 150 ms, 500 ms: {}", if met { "met" } else { "MISSED" });
+        println!("\nTargets: 80 % used, 150 ms, 500 ms, none: {}", if met { "met" } else { "MISSED" });
         met
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 const NARROW: (f64, f64) = (100_000.0, 1.25);
 const WIDE: (f64, f64) = (500_000.0, 2.5);
 
-/// Only so much of a picture leaves faster, s; the rest at the rate: a key frame would fill the narrow place's queue.
+/// So long pictures may leave faster, s, and again as the rate makes up for it: a key frame, and what has to wait for
+/// it, would fill the narrow place's queue.
 const QUICK: f64 = 0.04;
 /// bit/s.
 const SLOWEST: u32 = 8_000;
@@ -16,16 +17,22 @@ const SLOWEST: u32 = 8_000;
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Pace {
     clear: Duration,
+    /// Bits that left sooner than the rate has them, and by when.
+    ahead: f64,
+    counted: Duration,
 }
 
 impl Pace {
     /// Takes a picture of so many bytes on the wire, aimed at `rate` bit/s: when it begins to leave and when it is out.
     pub fn put(&mut self, now: Duration, bytes: usize, rate: u32) -> (Duration, Duration) {
         let begin = self.clear.max(now);
-        let bits = bytes as f64 * 8.0;
-        let quick = bits.min(speed(rate) * QUICK);
-        let rest = (bits - quick) / f64::from(rate.max(SLOWEST));
-        self.clear = begin + Duration::from_secs_f64(quick / speed(rate) + rest);
+        let (rate, speed, bits) = (f64::from(rate.max(SLOWEST)), speed(rate), bytes as f64 * 8.0);
+        let made_up = rate * begin.saturating_sub(self.counted).as_secs_f64();
+        let ahead = (self.ahead - made_up).max(0.0);
+        let gain = 1.0 - rate / speed;
+        let quick = bits.min(speed * QUICK - ahead / gain).max(0.0);
+        self.clear = begin + Duration::from_secs_f64(quick / speed + (bits - quick) / rate);
+        (self.ahead, self.counted) = (ahead + quick * gain, self.clear);
         (begin, self.clear)
     }
 
@@ -81,14 +88,32 @@ mod tests {
     #[test]
     fn a_picture_begins_when_the_last_one_is_out() {
         let mut pace = Pace::default();
-        // 1,000 bytes at 64 kbit/s, a quarter faster.
+        // 400 bytes at 64 kbit/s, a quarter faster; the next ones that no longer.
         assert_eq!(pace.put(ms(0), 400, 64_000), (ms(0), ms(40)));
-        assert_eq!(pace.put(ms(20), 400, 64_000), (ms(40), ms(80)));
-        assert_eq!(pace.clear(), ms(80));
+        assert_eq!(pace.put(ms(20), 400, 64_000), (ms(40), ms(90)));
+        assert_eq!(pace.clear(), ms(90));
         // A wide path takes it faster.
         assert_eq!(pace.put(ms(500), 1_000, 800_000), (ms(500), ms(504)));
         // But not a key frame as a whole: 10,000 bytes in 40 ms, as many more in 100.
         assert_eq!(pace.put(ms(600), 20_000, 800_000), (ms(600), ms(740)));
+    }
+
+    #[test]
+    fn what_waits_for_a_key_frame_leaves_at_the_rate() {
+        let mut pace = Pace::default();
+        // Half a second's bytes at once, then 30 pictures a second of what the rate allows.
+        pace.put(ms(0), 100_000, 1_600_000);
+        let mut clear = pace.clear();
+        for n in 1..12 {
+            let (begin, end) = pace.put(ms(n * 1_000 / 30), 6_667, 1_600_000);
+            assert_eq!(begin, clear);
+            let took = end.saturating_sub(begin).as_secs_f64();
+            assert!(took > 0.033, "{n}: {took}");
+            clear = end;
+        }
+        // After a pause they are quick again.
+        let (begin, end) = pace.put(ms(2_000), 6_667, 1_600_000);
+        assert!(end.saturating_sub(begin) < ms(14));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Over so much arrival time the least delay counts: what remains when a picture's packets have passed.
-const WINDOW: i64 = 150_000;
+const WINDOW: i64 = 100_000;
 /// And over so many packets.
 const PACKETS: usize = 6;
 /// And no more, whatever times are claimed.

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 /// A queue over this is one: pictures' bursts and a radio's jitter stay below. On a narrow path a single packet of so
 /// many bits lies above it and is none.
-const HIGH: Duration = Duration::from_millis(60);
+const HIGH: Duration = Duration::from_millis(50);
 const PACKET: f64 = 1_500.0;
-/// Below this there is none; what stays above it for so long is one as well.
-const LOW: Duration = Duration::from_millis(30);
+/// Below this there is none. What stays above it for so long is one as well, and at once where the path was full at
+/// this part of the rate before: what sound waits in the queue is then half as much.
+const LOW: Duration = Duration::from_millis(25);
 const LINGERS: Duration = Duration::from_secs(1);
+const FULL: f64 = 0.95;
 /// A queue of so much would take the target to nothing: it falls in proportion, so that any queue drains within
 /// half a second.
 const DRAIN: f64 = 0.5;
@@ -21,9 +23,12 @@ const RESUME: f64 = 0.92;
 const OWN_CUTS: u32 = 4;
 /// How long others are believed to fill the queue before that is tried again.
 const YIELD_AGAIN: Duration = Duration::from_secs(20);
-/// A second's growth, far from and near to what the path carried, and the least of it in bit/s.
-const FAR: (f64, f64) = (0.6, 8_000.0);
-const NEAR: (f64, f64) = (0.08, 3_000.0);
+/// A second's growth, far from and near to what the path carried, and beside others; and the least of it in bit/s.
+const FAR: (f64, f64) = (0.5, 8_000.0);
+const NEAR: (f64, f64) = (0.04, 3_000.0);
+const BESIDE: (f64, f64) = (0.08, 3_000.0);
+/// Feedback stands for no more than so much time, s: the interval of receiver reports.
+const STEP: f64 = 1.0;
 /// Beyond what arrives, the target is a guess: so far it may go.
 const BEYOND: f64 = 1.5;
 /// What the path carried last is not exceeded while less than this part of the target is used; it is remembered for
@@ -115,7 +120,7 @@ impl Steer {
 
     /// `true` when it was cut: what was counted before is answered.
     pub(super) fn step(&mut self, now: Duration, signal: &Signal) -> bool {
-        let passed = self.last_step.map_or(0.0, |last| now.saturating_sub(last).as_secs_f64()).min(0.5);
+        let passed = self.last_step.map_or(0.0, |last| now.saturating_sub(last).as_secs_f64()).min(STEP);
         self.last_step = Some(now);
         let excess = self.excess_loss(signal, passed);
         match self.mode {
@@ -128,7 +133,9 @@ impl Steer {
         let packet = Duration::from_secs_f64(PACKET / self.rate.max(self.least));
         let low = signal.queueing < LOW + packet;
         self.queue_since = if low { None } else { self.queue_since.or(Some(now)) };
-        let lingers = self.queue_since.is_some_and(|since| now.saturating_sub(since) > LINGERS);
+        let full = self.carried.is_some_and(|carried| self.rate > carried * FULL);
+        let patience = if full { Duration::ZERO } else { LINGERS };
+        let lingers = self.queue_since.is_some_and(|since| now.saturating_sub(since) >= patience);
         if lingers || signal.queueing > HIGH + packet {
             return self.seen(now, signal) && !self.drains(now, signal) && self.drain(now, signal);
         }
@@ -144,7 +151,9 @@ impl Steer {
             return true;
         }
         if low && excess <= EXCESS {
-            self.grow(now, signal, passed);
+            // The more waits already, the gentler.
+            let room = 1.0 - signal.queueing.as_secs_f64() / (LOW + packet).as_secs_f64();
+            self.grow(now, signal, passed * room);
         }
         false
     }
@@ -193,7 +202,7 @@ impl Steer {
                 return true;
             }
         } else {
-            self.grow_by(signal, NEAR, passed);
+            self.grow_by(signal, BESIDE, passed);
         }
         false
     }

@@ -148,6 +148,8 @@ struct Second {
     /// The longest time without sound.
     gap: Duration,
     lost: f64,
+    /// How long each packet of sound waits in the queue.
+    waits: Vec<Duration>,
     fps: u32,
     rows: u32,
     sound: u32,
@@ -223,6 +225,7 @@ impl Run {
                 let out = self.link.send(now, bytes);
                 packets.push((now, out, bytes));
                 if let Some(out) = out {
+                    seconds[second].waits.push(out - now - self.link.one_way);
                     sounds.push_back(out);
                     outs.push((out, bytes));
                 }
@@ -375,6 +378,14 @@ fn a_link_that_changes_is_used_without_a_queue() {
             }
             let used = mean(&part[15..], |second| second.delivered) / rate;
             assert!(used > 0.8, "{used} of {rate} with {jitter} ms jitter");
+            // What feels its way to the rate again and again makes sound wait: not for long.
+            let mut waits: Vec<_> = part[15..].iter().flat_map(|second| &second.waits).collect();
+            waits.sort_unstable();
+            let nearly_all = **waits.get(waits.len() * 95 / 100).unwrap();
+            assert!(
+                nearly_all < Duration::from_millis(100),
+                "{nearly_all:?} at {rate} with {jitter} ms jitter"
+            );
         }
     }
 }
