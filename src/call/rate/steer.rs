@@ -19,8 +19,10 @@ const DRAIN: f64 = 0.5;
 const SHRUNK: f64 = 0.8;
 /// Of what arrived when the path was full, so much is aimed at after the queue has drained.
 const RESUME: f64 = 0.92;
-/// So many cuts, each given its time, must drain any queue of our own; what still stands is others'.
+/// So many cuts, each given its time, must drain any queue of our own; what still stands is others'. Where there was
+/// nothing left to cut it takes longer: a narrow path may be filled by what a call begins with.
 const OWN_CUTS: u32 = 4;
+const OWN_QUEUE: Duration = Duration::from_secs(6);
 /// How long others are believed to fill the queue before that is tried again.
 const YIELD_AGAIN: Duration = Duration::from_secs(20);
 /// A second's growth, far from and near to what the path carried, and beside others; and the least of it in bit/s.
@@ -69,8 +71,9 @@ pub(super) struct Steer {
     mode: Mode,
     /// What the path carried when it was full.
     carried: Option<f64>,
-    /// Cuts since there was no queue, and the target before the first.
+    /// Cuts since there was no queue; the first, and the target before it.
     cuts: u32,
+    first_cut: Duration,
     before: f64,
     last_cut: Option<Duration>,
     /// The queue at the last cut.
@@ -91,6 +94,7 @@ impl Steer {
             mode: Mode::Alone,
             carried: None,
             cuts: 0,
+            first_cut: Duration::ZERO,
             before: 0.0,
             last_cut: None,
             found: Duration::ZERO,
@@ -160,9 +164,10 @@ impl Steer {
 
     fn drain(&mut self, now: Duration, signal: &Signal) -> bool {
         if self.cuts == 0 {
-            self.before = self.rate;
+            (self.before, self.first_cut) = (self.rate, now);
         }
-        if self.cuts >= OWN_CUTS {
+        let cut = self.rate > self.least || now.saturating_sub(self.first_cut) > OWN_QUEUE;
+        if self.cuts >= OWN_CUTS && cut {
             self.cuts = 0;
             self.set(self.rate.max(self.before * 0.6));
             self.mode = Mode::Crowded { since: now, calm: None };
@@ -240,7 +245,8 @@ impl Steer {
         let delivered = signal.delivered.unwrap_or(self.rate);
         let mut limit = delivered * BEYOND;
         if let Some(carried) = self.carried.filter(|_| delivered < self.rate * USED) {
-            limit = limit.min(carried);
+            // The least is never all used: what was carried then is no limit yet.
+            limit = limit.min(carried.max(self.least * BEYOND));
         }
         self.set((self.rate + growth).min(limit.max(self.rate)));
     }

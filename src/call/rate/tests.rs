@@ -225,7 +225,7 @@ impl Run {
                 let out = self.link.send(now, bytes);
                 packets.push((now, out, bytes));
                 if let Some(out) = out {
-                    seconds[second].waits.push(out - now - self.link.one_way);
+                    seconds[second].waits.push(out.saturating_sub(now + self.link.one_way));
                     sounds.push_back(out);
                     outs.push((out, bytes));
                 }
