@@ -41,6 +41,14 @@ const REMEMBERED: Duration = Duration::from_secs(15);
 const EXCESS: f64 = 0.08;
 /// How fast a loss that does not depend on the rate is recognised as the path's own.
 const ACCUSTOMED: f64 = 4.0;
+/// The path's own loss is believed to be so much, and a sudden one is not. Of more it is tried, a few times on a
+/// path, whether it is there at so much of what arrives, for so long: a queue that was there first is seen by nothing else.
+const BELIEVED: f64 = 0.1;
+const SUDDEN: f64 = 0.15;
+const TRIED_AT: f64 = 0.5;
+const TRIED_FOR: Duration = Duration::from_millis(600);
+const TRY_AGAIN: Duration = Duration::from_secs(3);
+const TRIALS: u32 = 2;
 /// After a cut, until what it does is seen: beside the round trip and the queue, feedback's interval and the encoders.
 const EFFECT: Duration = Duration::from_millis(200);
 
@@ -83,6 +91,9 @@ pub(super) struct Steer {
     queue_since: Option<Duration>,
     /// The path's own loss.
     usual_loss: f64,
+    /// How often less was sent to see whether the loss stays, and when last.
+    trials: u32,
+    tried: Duration,
 }
 
 impl Steer {
@@ -101,6 +112,8 @@ impl Steer {
             last_step: None,
             queue_since: None,
             usual_loss: 0.0,
+            trials: 0,
+            tried: Duration::ZERO,
         }
     }
 
@@ -111,7 +124,7 @@ impl Steer {
     /// Another path: as much as was sent, but not less than at the start of a call.
     pub(super) fn start_again(&mut self, start: u32) {
         (self.mode, self.carried, self.cuts, self.last_cut) = (Mode::Alone, None, 0, None);
-        self.usual_loss = 0.0;
+        (self.usual_loss, self.trials) = (0.0, 0);
         self.set(self.rate.max(start.into()));
     }
 
@@ -149,6 +162,15 @@ impl Steer {
                 self.set(self.rate.max(carried * RESUME));
             }
         }
+        if self.tries(now) {
+            return false;
+        }
+        if self.doubts(now, excess) {
+            (self.trials, self.tried) = (self.trials + 1, now);
+            self.carried = None;
+            self.set(self.rate.min(signal.delivered.unwrap_or(self.rate)) * TRIED_AT);
+            return true;
+        }
         if excess > EXCESS && self.seen(now, signal) {
             self.set(self.rate * (1.0 - 0.5 * excess));
             self.last_cut = Some(now);
@@ -160,6 +182,18 @@ impl Steer {
             self.grow(now, signal, passed * room);
         }
         false
+    }
+
+    /// Whether a heavy loss without a queue is being tried at less.
+    fn tries(&self, now: Duration) -> bool {
+        self.trials > 0 && now.saturating_sub(self.tried) < TRIED_FOR
+    }
+
+    /// Whether one is to be.
+    fn doubts(&self, now: Duration, excess: f64) -> bool {
+        let heavy = self.usual_loss > BELIEVED || excess > SUDDEN;
+        let rested = self.trials == 0 || now.saturating_sub(self.tried) > TRY_AGAIN;
+        heavy && rested && self.trials < TRIALS
     }
 
     fn drain(&mut self, now: Duration, signal: &Signal) -> bool {

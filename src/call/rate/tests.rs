@@ -169,6 +169,8 @@ struct Run {
     wish: ((u32, u32), u32),
     /// The remote end speaks of no single packet.
     reports: bool,
+    /// So long from the start on, something else keeps the queue full.
+    filled: Duration,
 }
 
 impl Run {
@@ -183,6 +185,7 @@ impl Run {
             seconds,
             wish: ((1280, 720), 30),
             reports: false,
+            filled: Duration::ZERO,
         }
     }
 
@@ -219,6 +222,7 @@ impl Run {
                 before = rate;
             }
             let second = now.as_secs() as usize;
+            while now < self.filled && self.link.send(now, 50).is_some() {}
             if now >= next_sound {
                 let bytes = plan.sound.bitrate / 8 / 50 * plan.sound.frames + OVERHEAD;
                 next_sound += ms(20) * plan.sound.frames;
@@ -431,6 +435,24 @@ fn the_narrowest_and_the_widest_links_carry_a_call() {
         assert!(seconds[10..].iter().all(|s| s.fps >= 5 || rate < 40e3), "no picture at {rate}");
         // One packet of a picture is 60 ms on the narrowest.
         assert!(seconds[10..].iter().all(|s| s.standing < Duration::from_millis(80)), "a queue at {rate}");
+    }
+}
+
+#[test]
+fn a_queue_that_was_there_first_is_found() {
+    for rate in [40e3, 80e3, 300e3] {
+        for seed in 0..8 {
+            let mut run = Run::new(&[(0, rate)], 40);
+            run.link.random ^= seed << 32;
+            run.filled = Duration::from_millis(1_500);
+            let seconds = run.run();
+            let standing = seconds[10..].iter().map(|second| second.standing).max().unwrap();
+            assert!(standing < Duration::from_millis(90), "{rate} {seed}: {standing:?}");
+            let lost = mean(&seconds[20..], |second| second.lost);
+            assert!(lost < 1.0, "{rate} {seed}: {lost} packets a second");
+            let used = mean(&seconds[20..], |second| second.delivered) / rate;
+            assert!(used > 0.7, "{used} of {rate}");
+        }
     }
 }
 
