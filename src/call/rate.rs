@@ -23,7 +23,7 @@ mod tests;
 pub use pace::{Pace, Repairs};
 pub use plan::{Picture, Plan, Planner, Sound, Wishes};
 
-use arrival::Arrivals;
+use arrival::{Arrivals, Loss};
 use queue::Queue;
 use std::time::Duration;
 use steer::{Signal, Steer};
@@ -150,7 +150,7 @@ impl Controller {
         }
     }
 
-    fn steer(&mut self, now: Duration, loss: Option<f64>) {
+    fn steer(&mut self, now: Duration, loss: Option<Loss>) {
         let base = self.base_round_trip.min(self.round_trip);
         let signal = Signal { queueing: self.queueing, delivered: self.arrivals.rate(), loss, base };
         if self.steer.step(now, &signal) {

@@ -13,6 +13,16 @@ const MOST: usize = 4_096;
 /// Of fewer packets no fraction is taken.
 const ENOUGH: usize = 20;
 
+/// A receiver report is of at least so many packets: a second of sound.
+const REPORTED: usize = 50;
+
+/// The fraction of so many packets that was lost.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Loss {
+    pub(super) part: f64,
+    pub(super) of: usize,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
     /// Arrival and bits.
@@ -58,16 +68,16 @@ impl Arrivals {
         Some(bits as f64 / span.as_secs_f64())
     }
 
-    /// The fraction that was lost; `None` while too few were sent.
-    pub(super) fn loss(&self) -> Option<f64> {
-        if let Some((_, loss)) = self.reported {
-            return Some(loss);
+    /// What was lost; `None` while too few were sent.
+    pub(super) fn loss(&self) -> Option<Loss> {
+        if let Some((_, part)) = self.reported {
+            return Some(Loss { part, of: REPORTED });
         }
         if self.fates.len() < ENOUGH {
             return None;
         }
         let lost = self.fates.iter().filter(|(_, lost)| *lost).count();
-        Some(lost as f64 / self.fates.len() as f64)
+        Some(Loss { part: lost as f64 / self.fates.len() as f64, of: self.fates.len() })
     }
 
     /// Losses up to now are answered: only later ones count.

@@ -1,6 +1,7 @@
 //! The target itself: falls at a queue to what the path carries and below, until the queue is gone; grows fast where
 //! nothing is known, and gently near what the path carried last.
 
+use super::arrival::Loss;
 use std::time::Duration;
 
 /// A queue over this is one: pictures' bursts and a radio's jitter stay below. On a narrow path a single packet of so
@@ -33,6 +34,9 @@ const BESIDE: (f64, f64) = (0.08, 3_000.0);
 const STEP: f64 = 1.0;
 /// Beyond what arrives, the target is a guess: so far it may go.
 const BEYOND: f64 = 1.5;
+/// The least is never all used: what arrives or was carried then limits nothing up to here, where the smallest picture
+/// has its place.
+const FIRST_PICTURE: f64 = 1.3;
 /// What the path carried last is not exceeded while less than this part of the target is used; it is remembered for
 /// so long.
 const USED: f64 = 0.8;
@@ -58,7 +62,7 @@ pub(super) struct Signal {
     pub(super) queueing: Duration,
     /// bit/s that arrive.
     pub(super) delivered: Option<f64>,
-    pub(super) loss: Option<f64>,
+    pub(super) loss: Option<Loss>,
     /// The round trip without a queue.
     pub(super) base: Duration,
 }
@@ -277,20 +281,22 @@ impl Steer {
     fn grow_by(&mut self, signal: &Signal, (part, least): (f64, f64), passed: f64) {
         let growth = (self.rate * part).max(least) * passed;
         let delivered = signal.delivered.unwrap_or(self.rate);
-        let mut limit = delivered * BEYOND;
+        let least = self.least * FIRST_PICTURE;
+        let mut limit = (delivered * BEYOND).max(least);
         if let Some(carried) = self.carried.filter(|_| delivered < self.rate * USED) {
-            // The least is never all used: what was carried then is no limit yet.
-            limit = limit.min(carried.max(self.least * BEYOND));
+            limit = limit.min(carried.max(least));
         }
         self.set((self.rate + growth).min(limit.max(self.rate)));
     }
 
     /// Loss beyond what the path loses at any rate.
     fn excess_loss(&mut self, signal: &Signal, passed: f64) -> f64 {
-        let Some(loss) = signal.loss else { return 0.0 };
-        let towards = (loss - self.usual_loss) * (passed / ACCUSTOMED).min(1.0);
-        self.usual_loss = loss.min(self.usual_loss + towards).min(0.35);
-        loss - self.usual_loss
+        let Some(Loss { part, of }) = signal.loss else { return 0.0 };
+        // Of few packets chance alone may take so many more or less.
+        let chance = |part: f64| (part * (1.0 - part) / of.max(1) as f64).sqrt();
+        let towards = (part - self.usual_loss) * (passed / ACCUSTOMED).min(1.0);
+        self.usual_loss = (self.usual_loss + towards).min(part + chance(part)).min(0.35);
+        part - self.usual_loss - chance(self.usual_loss)
     }
 
     fn set(&mut self, rate: f64) {
