@@ -1,19 +1,19 @@
 //! A call's recording: the coded frames that its threads hand in, written to a Matroska file on a thread of its own.
 //!
 //! ```text
-//! sound/capture, sound/playout, picture/capture, picture/show --Tap--> queue --> [thread: film] --> file
+//! sound/capture, sound/playout, picture/capture, picture/show --Tap--> queue --> [thread: muxer] --> file
 //! ```
 //! A thread of the call never waits for the disk: where the queue is full a frame is left out, counted, and its track
 //! goes on with the next key picture. Knows neither who allowed it nor where files are kept.
 
 mod avc;
-pub mod film;
 pub mod matroska;
+pub mod muxer;
 pub(in crate::media) mod places;
 
 use crate::media::frame::Codec;
 use bytes::Bytes;
-use film::{Film, Of, Setting, Shot, Taken, Written};
+use muxer::{CodedFrame, Muxer, Setting, Taken, TrackId, Written};
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -38,7 +38,7 @@ pub struct Tap(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     on: AtomicBool,
-    to: Mutex<Option<SyncSender<Shot>>>,
+    to: Mutex<Option<SyncSender<CodedFrame>>>,
     /// Frames of a track were left out since the last one that was taken.
     torn: [AtomicBool; 4],
     dropped: AtomicU64,
@@ -51,17 +51,24 @@ impl Tap {
     }
 
     /// Hands in a frame. Never waits.
-    pub fn put(&self, of: Of, codec: Codec, data: &Bytes, key: bool, at: Duration) {
+    pub fn put(&self, track: TrackId, codec: Codec, data: &Bytes, key: bool, at: Duration) {
         let to = self.to();
-        let (Some(to), Some(torn)) = (to.as_ref(), self.0.torn.get(of as usize)) else { return };
-        let shot = Shot { of, codec, data: data.clone(), key, at, torn: torn.swap(false, Ordering::Relaxed) };
-        if to.try_send(shot).is_err() {
+        let (Some(to), Some(torn)) = (to.as_ref(), self.0.torn.get(track as usize)) else { return };
+        let frame = CodedFrame {
+            track,
+            codec,
+            data: data.clone(),
+            key,
+            at,
+            torn: torn.swap(false, Ordering::Relaxed),
+        };
+        if to.try_send(frame).is_err() {
             torn.store(true, Ordering::Relaxed);
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn open(&self, to: SyncSender<Shot>) {
+    fn open(&self, to: SyncSender<CodedFrame>) {
         *self.to() = Some(to);
         self.0.dropped.store(0, Ordering::Relaxed);
         self.0.on.store(true, Ordering::Relaxed);
@@ -77,7 +84,7 @@ impl Tap {
     }
 
     /// Whoever panicked left a whole value behind.
-    fn to(&self) -> MutexGuard<'_, Option<SyncSender<Shot>>> {
+    fn to(&self) -> MutexGuard<'_, Option<SyncSender<CodedFrame>>> {
         self.0.to.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -88,7 +95,7 @@ pub enum News {
     /// From now on it is in this file; after the first one, in another.
     In(PathBuf),
     /// A key picture of this track is wanted.
-    KeyWanted(Of),
+    KeyWanted(TrackId),
     /// It is over.
     Ended {
         /// Because of this; `None`: as was wished.
@@ -149,8 +156,8 @@ pub struct Clock {
 }
 
 /// A file that grows.
-struct Reel {
-    film: Film,
+struct Part {
+    muxer: Muxer,
     file: File,
     length: u64,
 }
@@ -168,56 +175,56 @@ struct Writing<T> {
 }
 
 impl<T: FnMut(News)> Writing<T> {
-    fn run(mut self, setting: Setting, frames: &Receiver<Shot>) {
+    fn run(mut self, setting: Setting, frames: &Receiver<CodedFrame>) {
         let error = self.write(setting, frames).err();
         let dropped = self.taps.iter().map(Tap::dropped).sum();
         (self.tell)(News::Ended { error, dropped });
     }
 
-    fn write(&mut self, setting: Setting, frames: &Receiver<Shot>) -> io::Result<()> {
-        let mut reel = self.reel(Film::new(setting))?;
+    fn write(&mut self, setting: Setting, frames: &Receiver<CodedFrame>) -> io::Result<()> {
+        let mut part = self.part(Muxer::new(setting))?;
         loop {
             match frames.recv_timeout(TICK) {
-                Ok(shot) => self.take(&mut reel, shot)?,
+                Ok(frame) => self.take(&mut part, frame)?,
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return reel.finish(),
+                Err(RecvTimeoutError::Disconnected) => return part.finish(),
             }
-            let written = reel.film.poll(self.now());
-            reel.write(&written)?;
+            let written = part.muxer.poll(self.now());
+            part.write(&written)?;
         }
     }
 
-    fn take(&mut self, reel: &mut Reel, shot: Shot) -> io::Result<()> {
-        let of = shot.of;
-        match reel.film.put(shot) {
+    fn take(&mut self, part: &mut Part, frame: CodedFrame) -> io::Result<()> {
+        let track = frame.track;
+        match part.muxer.put(frame) {
             Taken::Kept => {}
-            Taken::KeyWanted => self.ask(of),
+            Taken::KeyWanted => self.ask(track),
             // As little as what came torn.
             Taken::NextPart(_) if self.files == MOST_FILES => {}
-            Taken::NextPart(shot) => {
-                let film = reel.film.next(shot.at, (self.clock.unix)());
-                reel.finish()?;
-                *reel = self.reel(film)?;
+            Taken::NextPart(frame) => {
+                let muxer = part.muxer.next(frame.at, (self.clock.unix)());
+                part.finish()?;
+                *part = self.part(muxer)?;
                 // A key picture, or it would not have come here.
-                reel.film.put(shot);
+                part.muxer.put(frame);
             }
         }
         Ok(())
     }
 
-    fn reel(&mut self, film: Film) -> io::Result<Reel> {
+    fn part(&mut self, muxer: Muxer) -> io::Result<Part> {
         let (path, file) = (self.make)()?;
         self.files += 1;
         (self.tell)(News::In(path));
-        Ok(Reel { film, file, length: 0 })
+        Ok(Part { muxer, file, length: 0 })
     }
 
-    fn ask(&mut self, of: Of) {
+    fn ask(&mut self, track: TrackId) {
         let now = self.now();
-        let Some(asked) = self.asked.get_mut(of as usize) else { return };
+        let Some(asked) = self.asked.get_mut(track as usize) else { return };
         if asked.is_none_or(|asked| now >= asked + KEY_INTERVAL) {
             *asked = Some(now);
-            (self.tell)(News::KeyWanted(of));
+            (self.tell)(News::KeyWanted(track));
         }
     }
 
@@ -226,7 +233,7 @@ impl<T: FnMut(News)> Writing<T> {
     }
 }
 
-impl Reel {
+impl Part {
     /// A piece that does not fit leaves nothing behind.
     fn write(&mut self, written: &Written) -> io::Result<()> {
         if !written.append.is_empty()
@@ -244,7 +251,7 @@ impl Reel {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        let rest = self.film.finish();
+        let rest = self.muxer.finish();
         self.write(&rest)?;
         self.file.sync_all()
     }

@@ -8,7 +8,7 @@ use crate::call::channel::{RecordingTalk, Talk, clean};
 use crate::call::event::Notice;
 use crate::call::recording::{Act, Recording};
 use crate::config::VideoChoice;
-use crate::media::record::film::{Of, Setting};
+use crate::media::record::muxer::{Setting, TrackId};
 use crate::media::record::{Clock, MakeFile, News, Recorder};
 use crate::share::name::{recording_name, typed_path};
 use std::fs::{self, OpenOptions};
@@ -81,7 +81,7 @@ impl Conversation {
             News::In(path) => self.recordings.state.is_in(path.display().to_string()),
             News::KeyWanted(of) => {
                 match (of, &self.media) {
-                    (Of::FriendPicture, _) => self.link.peer.request_key_frame(),
+                    (TrackId::FriendPicture, _) => self.link.peer.request_key_frame(),
                     (_, Some(media)) => media.media().key_frame(),
                     (_, None) => {}
                 }

@@ -7,7 +7,7 @@ use super::events::Teller;
 use super::shared::{SendTarget, Shared};
 use crate::config::VideoChoice;
 use crate::media::frame::{Codec, EncodedFrame, VideoFrame};
-use crate::media::record::film::Of;
+use crate::media::record::muxer::TrackId;
 use crate::media::slot::Slot;
 use crate::media::source::fit::Fit;
 use crate::media::source::{self, SourceConfig, SourceError, VideoSource};
@@ -228,7 +228,7 @@ impl Capture {
         } else {
             self.shared.frame_sent();
             if self.shared.tap.is_on() {
-                self.shared.tap.put(Of::OwnPicture, self.codec, &coded.data, coded.key, frame.at);
+                self.shared.tap.put(TrackId::OwnPicture, self.codec, &coded.data, coded.key, frame.at);
             }
         }
     }

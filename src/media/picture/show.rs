@@ -6,7 +6,7 @@ use super::shared::Shared;
 use crate::media::assemble::playout::Playout;
 use crate::media::assemble::{AccessUnit, AssembleEvent, Assembler};
 use crate::media::frame::{Codec, MediaPacket, VIDEO_CLOCK, VideoFrame};
-use crate::media::record::film::Of;
+use crate::media::record::muxer::TrackId;
 use crate::media::record::places::Places;
 use crate::media::sink::y4m::Y4mWriter;
 use crate::media::slot::Slot;
@@ -167,7 +167,7 @@ impl Show {
         let at = self.places.place(due);
         if self.shared.tap.is_on() {
             let data = Bytes::copy_from_slice(&unit.data);
-            self.shared.tap.put(Of::FriendPicture, unit.codec, &data, unit.key, at);
+            self.shared.tap.put(TrackId::FriendPicture, unit.codec, &data, unit.key, at);
         }
     }
 

@@ -25,7 +25,7 @@ fn into(path: &Path) -> MakeFile {
 
 fn sound(tap: &Tap, n: u64) {
     tap.put(
-        Of::OwnSound,
+        TrackId::OwnSound,
         Codec::Opus,
         &Bytes::from_static(&[0x78, 0, 0]),
         true,
@@ -116,7 +116,7 @@ fn a_picture_whose_coding_changes_all_the_time_fills_no_folder() {
     }
     for n in 0..100_u64 {
         let (codec, data) = &pictures[n as usize % pictures.len()];
-        tap.put(Of::FriendPicture, *codec, data, true, Duration::from_millis(1_000 + n * 40));
+        tap.put(TrackId::FriendPicture, *codec, data, true, Duration::from_millis(1_000 + n * 40));
     }
     drop(recorder);
     while !matches!(told.recv_timeout(SOON), Ok(News::Ended { error: None, .. })) {}

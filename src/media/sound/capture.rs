@@ -9,7 +9,7 @@ use crate::media::echo::{self, EchoCanceller};
 use crate::media::frame::{Codec, EncodedFrame, FRAME_DURATION, FRAME_SAMPLES, SAMPLE_RATE};
 use crate::media::jitter::Stretch;
 use crate::media::level::{Loudness, Meter, SilenceChange};
-use crate::media::record::film::Of;
+use crate::media::record::muxer::TrackId;
 use crate::media::source::microphone::Microphone;
 use crate::media::source::tone::Tone;
 use crate::media::source::voice::Voice;
@@ -259,7 +259,7 @@ impl Capture {
         }
         self.shared.frames_sent.fetch_add(1, Ordering::Relaxed);
         if self.shared.tap.is_on() {
-            self.shared.tap.put(Of::OwnSound, Codec::Opus, &taken, true, at);
+            self.shared.tap.put(TrackId::OwnSound, Codec::Opus, &taken, true, at);
         }
     }
 

@@ -7,7 +7,7 @@ use super::shared::Shared;
 use crate::media::audio::OpusError;
 use crate::media::frame::{Codec, MediaPacket, Moment, SAMPLE_RATE};
 use crate::media::level::{Loudness, Meter};
-use crate::media::record::film::Of;
+use crate::media::record::muxer::TrackId;
 use crate::media::sink::speaker::{Speaker, Want};
 use crate::media::sink::wav::WavSink;
 use std::sync::Arc;
@@ -114,7 +114,7 @@ impl Playing {
     fn record(&self) {
         if self.shared.tap.is_on() {
             for heard in self.player.decoded() {
-                self.shared.tap.put(Of::FriendSound, Codec::Opus, &heard.packet, true, heard.at);
+                self.shared.tap.put(TrackId::FriendSound, Codec::Opus, &heard.packet, true, heard.at);
             }
         }
     }

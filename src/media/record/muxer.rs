@@ -26,7 +26,7 @@ const MAX_CUES: usize = 20_000;
 
 /// Which of a recording's tracks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Of {
+pub enum TrackId {
     /// The friend's picture.
     FriendPicture,
     /// The friend's sound.
@@ -38,9 +38,10 @@ pub enum Of {
 }
 
 /// All of them, in the file's order: players show the first.
-const ALL: [Of; 4] = [Of::FriendPicture, Of::FriendSound, Of::OwnPicture, Of::OwnSound];
+const ALL: [TrackId; 4] =
+    [TrackId::FriendPicture, TrackId::FriendSound, TrackId::OwnPicture, TrackId::OwnSound];
 
-impl Of {
+impl TrackId {
     fn is_picture(self) -> bool {
         matches!(self, Self::FriendPicture | Self::OwnPicture)
     }
@@ -52,9 +53,9 @@ impl Of {
 
 /// A coded frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shot {
-    /// Of which track.
-    pub of: Of,
+pub struct CodedFrame {
+    /// Which track.
+    pub track: TrackId,
     /// What codes it.
     pub codec: Codec,
     /// The bytes; H.264: Annex B.
@@ -75,7 +76,7 @@ pub enum Taken {
     /// It is of no use; a key picture of this track would be.
     KeyWanted,
     /// It needs another file, and so does all that comes after it.
-    NextPart(Shot),
+    NextPart(CodedFrame),
 }
 
 /// What is to be written.
@@ -102,7 +103,7 @@ pub struct Setting {
 
 /// One track's state.
 #[derive(Debug, Default)]
-struct Reel {
+struct TrackState {
     /// How it is declared, once that is known.
     coding: Option<Coding>,
     /// The time of its last frame, ms.
@@ -113,9 +114,9 @@ struct Reel {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Film {
+pub struct Muxer {
     setting: Setting,
-    reels: [Reel; 4],
+    tracks: [TrackState; 4],
     head: Option<Head>,
     held: Vec<Block>,
     /// The latest time seen, ms.
@@ -128,64 +129,73 @@ pub struct Film {
     cues: Vec<(u64, u8, u64)>,
 }
 
-impl Film {
+impl Muxer {
     /// An empty one.
     pub fn new(setting: Setting) -> Self {
-        let mut reels: [Reel; 4] = Default::default();
-        for (reel, of) in reels.iter_mut().zip(ALL) {
-            reel.torn = of.is_picture();
+        let mut tracks: [TrackState; 4] = Default::default();
+        for (state, track) in tracks.iter_mut().zip(ALL) {
+            state.torn = track.is_picture();
         }
-        Self { setting, reels, head: None, held: Vec::new(), now: 0, flushed: 0, length: 0, cues: Vec::new() }
+        Self {
+            setting,
+            tracks,
+            head: None,
+            held: Vec::new(),
+            now: 0,
+            flushed: 0,
+            length: 0,
+            cues: Vec::new(),
+        }
     }
 
     /// The same for what comes after the time `start`.
     #[must_use]
     pub fn next(&self, start: Duration, unix: u64) -> Self {
-        let begun = |of: Of| self.reels.get(of.index()).is_some_and(|reel| reel.last.is_some());
-        let pictures = [begun(Of::FriendPicture), begun(Of::OwnPicture)];
+        let begun = |track: TrackId| self.tracks.get(track.index()).is_some_and(|state| state.last.is_some());
+        let pictures = [begun(TrackId::FriendPicture), begun(TrackId::OwnPicture)];
         Self::new(Setting { pictures, start, unix, ..self.setting.clone() })
     }
 
     /// Takes a frame in.
-    pub fn put(&mut self, shot: Shot) -> Taken {
+    pub fn put(&mut self, frame: CodedFrame) -> Taken {
         // Sound from before belongs to nothing; a picture from before is still to be seen.
-        if !shot.of.is_picture() && shot.at < self.setting.start {
+        if !frame.track.is_picture() && frame.at < self.setting.start {
             return Taken::Kept;
         }
         let headed = self.head.is_some();
-        let ms = self.since_start(shot.at);
-        let Some(reel) = self.reels.get_mut(shot.of.index()) else { return Taken::Kept };
-        if shot.of.is_picture() {
-            reel.torn |= shot.torn;
-            if reel.torn && !shot.key {
+        let ms = self.since_start(frame.at);
+        let Some(state) = self.tracks.get_mut(frame.track.index()) else { return Taken::Kept };
+        if frame.track.is_picture() {
+            state.torn |= frame.torn;
+            if state.torn && !frame.key {
                 return Taken::KeyWanted;
             }
-            let coding = if shot.key { picture_coding(&shot) } else { reel.coding.clone() };
+            let coding = if frame.key { picture_coding(&frame) } else { state.coding.clone() };
             let Some(coding) = coding else { return Taken::KeyWanted };
-            match &reel.coding {
+            match &state.coding {
                 Some(known) if std::mem::discriminant(known) != std::mem::discriminant(&coding) => {
-                    return Taken::NextPart(shot);
+                    return Taken::NextPart(frame);
                 }
                 Some(_) => {}
-                None if headed => return Taken::NextPart(shot),
-                None => reel.coding = Some(coding),
+                None if headed => return Taken::NextPart(frame),
+                None => state.coding = Some(coding),
             }
-            reel.torn = false;
-        } else if reel.coding.is_none() && !headed {
+            state.torn = false;
+        } else if state.coding.is_none() && !headed {
             // RFC 6716 §3.1: a bit of the first byte says stereo.
-            let stereo = shot.data.first().is_some_and(|toc| toc & 4 != 0);
-            reel.coding = Some(Coding::Opus { channels: if stereo { 2 } else { 1 } });
+            let stereo = frame.data.first().is_some_and(|toc| toc & 4 != 0);
+            state.coding = Some(Coding::Opus { channels: if stereo { 2 } else { 1 } });
         }
         // Two frames at one time, or one before another, is what no player expects.
-        let ms = reel.last.map_or(ms, |last| ms.max(last + 1));
-        reel.last = Some(ms);
+        let ms = state.last.map_or(ms, |last| ms.max(last + 1));
+        state.last = Some(ms);
         self.now = self.now.max(ms);
-        let data = match shot.codec {
-            Codec::H264 => avc::with_lengths(&shot.data).into(),
-            Codec::Opus | Codec::Vp8 => shot.data,
+        let data = match frame.codec {
+            Codec::H264 => avc::with_lengths(&frame.data).into(),
+            Codec::Opus | Codec::Vp8 => frame.data,
         };
-        let key = shot.key || !shot.of.is_picture();
-        self.held.push(Block { ms, track: number(shot.of), key, data });
+        let key = frame.key || !frame.track.is_picture();
+        self.held.push(Block { ms, track: number(frame.track), key, data });
         Taken::Kept
     }
 
@@ -193,8 +203,8 @@ impl Film {
     pub fn poll(&mut self, now: Duration) -> Written {
         self.now = self.now.max(self.since_start(now));
         let mut written = Written::default();
-        let expected = [Of::FriendPicture, Of::OwnPicture].into_iter().zip(self.setting.pictures);
-        let mut missing = expected.filter(|&(of, expected)| expected && !self.has_begun(of));
+        let expected = [TrackId::FriendPicture, TrackId::OwnPicture].into_iter().zip(self.setting.pictures);
+        let mut missing = expected.filter(|&(track, expected)| expected && !self.has_begun(track));
         if self.head.is_none() && missing.next().is_some() && self.now < HEAD_PATIENCE {
             return written;
         }
@@ -227,8 +237,8 @@ impl Film {
         at.saturating_sub(self.setting.start).as_millis().min(u128::from(u32::MAX)) as u64
     }
 
-    fn has_begun(&self, of: Of) -> bool {
-        self.reels.get(of.index()).is_some_and(|reel| reel.coding.is_some())
+    fn has_begun(&self, track: TrackId) -> bool {
+        self.tracks.get(track.index()).is_some_and(|state| state.coding.is_some())
     }
 
     /// Writes what is held up to a time, sorted, and the head before it if there is none yet.
@@ -250,13 +260,14 @@ impl Film {
             self.cluster(&due, written);
             due = later;
         }
-        let end = self.reels.iter().filter_map(|reel| reel.last).max().unwrap_or(0).min(until);
+        let end = self.tracks.iter().filter_map(|state| state.last).max().unwrap_or(0).min(until);
         written.patches.extend(self.head.iter().map(|head| head.duration(end)));
     }
 
     fn cluster(&mut self, blocks: &[Block], written: &mut Written) {
-        let picture =
-            |block: &&Block| block.key && ALL.iter().any(|of| of.is_picture() && number(*of) == block.track);
+        let picture = |block: &&Block| {
+            block.key && ALL.iter().any(|track| track.is_picture() && number(*track) == block.track)
+        };
         for key in blocks.iter().filter(picture) {
             if self.cues.len() < MAX_CUES {
                 self.cues.push((key.ms, key.track, self.length));
@@ -269,30 +280,31 @@ impl Film {
 
     fn tracks(&self) -> Vec<Track> {
         let [friend, own] = &self.setting.names;
-        let track = |(of, reel): (Of, &Reel)| {
-            let name = if matches!(of, Of::OwnPicture | Of::OwnSound) { own } else { friend };
+        let declared = |(track, state): (TrackId, &TrackState)| {
+            let name = if matches!(track, TrackId::OwnPicture | TrackId::OwnSound) { own } else { friend };
             // Sound may begin at any time.
-            let coding = reel.coding.clone().or((!of.is_picture()).then_some(Coding::Opus { channels: 1 }))?;
-            let main = matches!(of, Of::FriendPicture | Of::FriendSound);
-            Some(Track { number: number(of), name: name.clone(), main, coding })
+            let coding =
+                state.coding.clone().or((!track.is_picture()).then_some(Coding::Opus { channels: 1 }))?;
+            let main = matches!(track, TrackId::FriendPicture | TrackId::FriendSound);
+            Some(Track { number: number(track), name: name.clone(), main, coding })
         };
-        ALL.into_iter().zip(&self.reels).filter_map(track).collect()
+        ALL.into_iter().zip(&self.tracks).filter_map(declared).collect()
     }
 }
 
 /// A track's number in the file.
-fn number(of: Of) -> u8 {
-    of.index() as u8 + 1
+fn number(track: TrackId) -> u8 {
+    track.index() as u8 + 1
 }
 
 /// How a track that begins with this key picture is declared.
-fn picture_coding(shot: &Shot) -> Option<Coding> {
-    match shot.codec {
+fn picture_coding(frame: &CodedFrame) -> Option<Coding> {
+    match frame.codec {
         Codec::H264 => {
-            let (private, size) = avc::configuration(&shot.data)?;
+            let (private, size) = avc::configuration(&frame.data)?;
             Some(Coding::Avc { private, size })
         }
-        Codec::Vp8 => Some(Coding::Vp8 { size: avc::vp8_size(&shot.data)? }),
+        Codec::Vp8 => Some(Coding::Vp8 { size: avc::vp8_size(&frame.data)? }),
         Codec::Opus => None,
     }
 }

@@ -48,40 +48,40 @@ impl Sender {
         }
     }
 
-    fn sound(&mut self, of: Of, at: Duration) -> Shot {
+    fn sound(&mut self, track: TrackId, at: Duration) -> CodedFrame {
         let mut frame = [0.0; FRAME_SAMPLES];
         self.tone.fill(&mut frame);
         let data = Bytes::copy_from_slice(self.sound.encode(&frame).unwrap());
-        Shot { of, codec: Codec::Opus, data, key: true, at, torn: false }
+        CodedFrame { track, codec: Codec::Opus, data, key: true, at, torn: false }
     }
 
-    fn picture(&mut self, of: Of, at: Duration, n: u32, size: (u32, u32)) -> Option<Shot> {
+    fn picture(&mut self, track: TrackId, at: Duration, n: u32, size: (u32, u32)) -> Option<CodedFrame> {
         let coded = self.picture.encode(&pictures(size.0, size.1, n)).unwrap()?;
-        Some(Shot { of, codec: self.codec, data: coded.data, key: coded.key, at, torn: false })
+        Some(CodedFrame { track, codec: self.codec, data: coded.data, key: coded.key, at, torn: false })
     }
 }
 
 /// So many milliseconds of a call between two ends.
 fn record(length: u64, codecs: [Codec; 2], whole: bool) -> Vec<u8> {
-    let mut film = Film::new(setting([true, true]));
+    let mut muxer = Muxer::new(setting([true, true]));
     let mut disk = Disk::default();
     let (mut bob, mut alice) = (Sender::new(codecs[0]), Sender::new(codecs[1]));
     for n in 0..length / 20 {
         let at = ms(5_000 + n * 20);
-        assert_eq!(film.put(bob.sound(Of::FriendSound, at + ms(15))), Taken::Kept);
-        assert_eq!(film.put(alice.sound(Of::OwnSound, at)), Taken::Kept);
+        assert_eq!(muxer.put(bob.sound(TrackId::FriendSound, at + ms(15))), Taken::Kept);
+        assert_eq!(muxer.put(alice.sound(TrackId::OwnSound, at)), Taken::Kept);
         if n % 2 == 0 {
             let size = if n * 20 < length / 2 { (320, 180) } else { (160, 90) };
-            for (sender, of) in [(&mut bob, Of::FriendPicture), (&mut alice, Of::OwnPicture)] {
-                if let Some(shot) = sender.picture(of, at, n as u32 / 2, size) {
-                    assert_eq!(film.put(shot), Taken::Kept);
+            for (sender, track) in [(&mut bob, TrackId::FriendPicture), (&mut alice, TrackId::OwnPicture)] {
+                if let Some(frame) = sender.picture(track, at, n as u32 / 2, size) {
+                    assert_eq!(muxer.put(frame), Taken::Kept);
                 }
             }
         }
-        disk.write(film.poll(at + ms(20)));
+        disk.write(muxer.poll(at + ms(20)));
     }
     if whole {
-        disk.write(film.finish());
+        disk.write(muxer.finish());
     }
     disk.0
 }
@@ -135,25 +135,26 @@ fn a_file_that_is_cut_off_anywhere_is_played_up_to_there() {
 #[test]
 fn a_picture_waits_for_its_key_and_one_that_was_not_foreseen_needs_another_file() {
     let (mut bob, mut alice) = (Sender::new(Codec::H264), Sender::new(Codec::H264));
-    let mut film = Film::new(setting([false, true]));
+    let mut muxer = Muxer::new(setting([false, true]));
     let mut key = None;
     for n in 0..10 {
         let at = ms(5_000 + n * 33);
-        let Some(shot) = alice.picture(Of::OwnPicture, at, n as u32, (160, 90)) else { continue };
+        let Some(frame) = alice.picture(TrackId::OwnPicture, at, n as u32, (160, 90)) else { continue };
         if key.is_none() {
-            key = Some(shot);
+            key = Some(frame);
             continue;
         }
-        assert_eq!(film.put(shot), Taken::KeyWanted);
+        assert_eq!(muxer.put(frame), Taken::KeyWanted);
     }
-    assert_eq!(film.poll(ms(5_900)), Written::default(), "the head waits for own picture");
-    assert_eq!(film.put(key.unwrap()), Taken::Kept);
-    let torn = Shot { torn: true, ..alice.picture(Of::OwnPicture, ms(5_950), 10, (160, 90)).unwrap() };
-    assert_eq!(film.put(torn), Taken::KeyWanted);
-    assert!(!film.poll(ms(6_500)).append.is_empty());
-    let late = bob.picture(Of::FriendPicture, ms(6_600), 0, (160, 90)).unwrap();
-    assert_eq!(film.put(late.clone()), Taken::NextPart(late.clone()));
-    let mut next = film.next(late.at, 0);
+    assert_eq!(muxer.poll(ms(5_900)), Written::default(), "the head waits for own picture");
+    assert_eq!(muxer.put(key.unwrap()), Taken::Kept);
+    let torn =
+        CodedFrame { torn: true, ..alice.picture(TrackId::OwnPicture, ms(5_950), 10, (160, 90)).unwrap() };
+    assert_eq!(muxer.put(torn), Taken::KeyWanted);
+    assert!(!muxer.poll(ms(6_500)).append.is_empty());
+    let late = bob.picture(TrackId::FriendPicture, ms(6_600), 0, (160, 90)).unwrap();
+    assert_eq!(muxer.put(late.clone()), Taken::NextPart(late.clone()));
+    let mut next = muxer.next(late.at, 0);
     assert_eq!(next.put(late), Taken::Kept);
     assert_eq!(next.setting.pictures, [false, true]);
 }
@@ -162,22 +163,26 @@ fn a_picture_waits_for_its_key_and_one_that_was_not_foreseen_needs_another_file(
 fn a_head_that_waits_for_nobody_is_written_at_once_and_one_that_waits_in_vain_after_a_while() {
     let mut sender = Sender::new(Codec::H264);
     for (pictures, at) in [([false; 2], 5_600), ([true; 2], 9_100)] {
-        let mut film = Film::new(setting(pictures));
-        film.put(sender.sound(Of::OwnSound, ms(5_000)));
-        assert!(film.poll(ms(at - 200)).append.is_empty(), "{pictures:?}");
-        assert!(!film.poll(ms(at + 300)).append.is_empty(), "{pictures:?}");
+        let mut muxer = Muxer::new(setting(pictures));
+        muxer.put(sender.sound(TrackId::OwnSound, ms(5_000)));
+        assert!(muxer.poll(ms(at - 200)).append.is_empty(), "{pictures:?}");
+        assert!(!muxer.poll(ms(at + 300)).append.is_empty(), "{pictures:?}");
     }
 }
 
-fn any_shot() -> impl Strategy<Value = Shot> {
-    let of =
-        prop_oneof![Just(Of::FriendPicture), Just(Of::FriendSound), Just(Of::OwnPicture), Just(Of::OwnSound)];
+fn any_frame() -> impl Strategy<Value = CodedFrame> {
+    let track = prop_oneof![
+        Just(TrackId::FriendPicture),
+        Just(TrackId::FriendSound),
+        Just(TrackId::OwnPicture),
+        Just(TrackId::OwnSound)
+    ];
     let codec = prop_oneof![Just(Codec::H264), Just(Codec::Vp8), Just(Codec::Opus)];
     let key_vp8 = Just(vec![0, 0, 0, 0x9D, 1, 0x2A, 4, 0, 4, 0]);
     let data = prop_oneof![proptest::collection::vec(any::<u8>(), 0..80), key_vp8];
-    (of, codec, data, any::<bool>(), prop_oneof![0..200_000_u64, any::<u64>()], any::<bool>()).prop_map(
-        |(of, codec, data, key, at, torn)| Shot {
-            of,
+    (track, codec, data, any::<bool>(), prop_oneof![0..200_000_u64, any::<u64>()], any::<bool>()).prop_map(
+        |(track, codec, data, key, at, torn)| CodedFrame {
+            track,
             codec,
             data: data.into(),
             key,
@@ -190,22 +195,22 @@ fn any_shot() -> impl Strategy<Value = Shot> {
 proptest! {
     #[test]
     fn whatever_comes_it_never_panics_and_patches_only_what_was_written(
-        shots in proptest::collection::vec((any_shot(), 0..100_000_u64), 0..60), pictures in any::<[bool; 2]>(),
+        frames in proptest::collection::vec((any_frame(), 0..100_000_u64), 0..60), pictures in any::<[bool; 2]>(),
     ) {
-        let mut film = Film::new(setting(pictures));
+        let mut muxer = Muxer::new(setting(pictures));
         let mut disk = Disk::default();
         let mut now = 5_000;
-        for (shot, pause) in shots {
+        for (frame, pause) in frames {
             now += pause / 100;
-            if let Taken::NextPart(shot) = film.put(shot) {
-                disk.write(film.finish());
-                film = film.next(shot.at, 0);
+            if let Taken::NextPart(frame) = muxer.put(frame) {
+                disk.write(muxer.finish());
+                muxer = muxer.next(frame.at, 0);
                 disk = Disk::default();
-                prop_assert_eq!(film.put(shot), Taken::Kept);
+                prop_assert_eq!(muxer.put(frame), Taken::Kept);
             }
-            disk.write(film.poll(ms(now)));
+            disk.write(muxer.poll(ms(now)));
         }
-        disk.write(film.finish());
+        disk.write(muxer.finish());
         prop_assert!(disk.0.starts_with(&[0x1A, 0x45, 0xDF, 0xA3]));
     }
 }
