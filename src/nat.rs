@@ -9,8 +9,9 @@
 //!                               summary out of a code ----+--> predict: path, sure, why
 //! ```
 //!
-//! [`explain`] says afterwards why an attempt came to nothing. It, [`probe`], [`classify`], [`predict`] and [`report`] are pure; [`run`] and [`portmap`] have the sockets. None of them
-//! knows of calls or codes beyond the sixteen bits of [`crate::code::network`].
+//! [`explain`] says afterwards why an attempt came to nothing. It, [`probe`], [`classify`], [`predict`] and [`report`]
+//! are pure; [`run`] and [`portmap`] have the sockets. None of them knows of calls or codes beyond the sixteen bits of
+//! [`crate::code::network`].
 
 pub mod classify;
 pub mod explain;

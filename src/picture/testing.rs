@@ -27,8 +27,9 @@ impl Picture {
         Self { width, height, planes: [plane(0, 1), plane(1, 2), plane(2, 2)] }
     }
 
-    /// A frame of the talking head, 16:9: `time` in seconds, `noise` as the standard deviation of the
-    /// luma's noise. A quarter of it is in the chroma, which cameras and codecs smooth. The bookshelf and the lamp stand still, the head does not.
+    /// A frame of the talking head, 16:9: `time` in seconds, `noise` as the standard deviation of the luma's noise. A
+    /// quarter of it is in the chroma, which cameras and codecs smooth. The bookshelf and the lamp stand still, the
+    /// head does not.
     pub(super) fn talking_head(width: usize, time: f32, noise: f32) -> Self {
         let scale = 640.0 / width as f32;
         let pixel = |x: usize, y: usize| head_or_room(x as f32 * scale, y as f32 * scale, time);

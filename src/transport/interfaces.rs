@@ -36,9 +36,9 @@ pub struct Usable {
     pub lonely: bool,
 }
 
-/// The addresses to bind, the best first: those of the default route, other LANs, tunnels, links without
-/// anybody; IPv4 before IPv6 within each. Bridges, link-local and IPv6 addresses that are not global are left out; loopback too, unless
-/// there is nothing else. With `only`, exactly those of these addresses that the machine has, in that order.
+/// The addresses to bind, the best first: those of the default route, other LANs, tunnels, links without anybody; IPv4
+/// before IPv6 within each. Bridges, link-local and IPv6 addresses that are not global are left out; loopback too,
+/// unless there is nothing else. With `only`, exactly those of these addresses that the machine has, in that order.
 pub fn usable(interfaces: &[Interface], only: &[IpAddr]) -> Vec<Usable> {
     if !only.is_empty() {
         return only.iter().filter_map(|address| asked_for(interfaces, *address)).collect();

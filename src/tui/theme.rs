@@ -1,4 +1,5 @@
-//! How things look: what a tone is drawn like with the colours there are. Colours only ever add to what bold, dim and reversed text say already.
+//! How things look: what a tone is drawn like with the colours there are. Colours only ever add to what bold, dim and
+//! reversed text say already.
 
 use crate::cli;
 use crate::picture::{self, CellSize, ColorChoice, ColorDepth, Facts, Mode};

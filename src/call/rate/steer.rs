@@ -45,8 +45,8 @@ const REMEMBERED: Duration = Duration::from_secs(15);
 const EXCESS: f64 = 0.08;
 /// How fast a loss that does not depend on the rate is recognised as the path's own.
 const ACCUSTOMED: f64 = 4.0;
-/// The path's own loss is believed to be so much, and a sudden one is not. Of more it is tried, a few times on a
-/// path, whether it is there at so much of what arrives, for so long: a queue that was there first is seen by nothing else.
+/// The path's own loss is believed to be so much, and a sudden one is not. Of more it is tried, a few times on a path,
+/// whether it is there at so much of what arrives, for so long: a queue that was there first is seen by nothing else.
 const BELIEVED: f64 = 0.1;
 const SUDDEN: f64 = 0.15;
 const TRIED_AT: f64 = 0.5;

@@ -1,5 +1,5 @@
-//! I/O: the recording of a call: what `call::recording` decides is carried out here. The file is written by a thread of its
-//! own (`media::record`), which this task starts and hears.
+//! I/O: the recording of a call: what `call::recording` decides is carried out here. The file is written by a thread of
+//! its own (`media::record`), which this task starts and hears.
 
 use super::Session;
 use super::converse::Conversation;

@@ -1,5 +1,5 @@
-//! The one place that calls libopus. Owns its state objects (encoder, decoder, and the two of deep
-//! redundancy, DRED), gives its calls types, lengths and errors. Has no opinion on how speech should be coded: that is `audio.rs`.
+//! The one place that calls libopus. Owns its state objects (encoder, decoder, and the two of deep redundancy, DRED),
+//! gives its calls types, lengths and errors. Has no opinion on how speech should be coded: that is `audio.rs`.
 //!
 //! What makes this safe: a state is created once, owned by one value, used through `&mut` only, and
 //! destroyed on drop; buffers are slices whose lengths are passed along; the variadic `ctl` calls are
