@@ -45,14 +45,16 @@ const REMEMBERED: Duration = Duration::from_secs(15);
 const EXCESS: f64 = 0.08;
 /// How fast a loss that does not depend on the rate is recognised as the path's own.
 const ACCUSTOMED: f64 = 4.0;
-/// The path's own loss is believed to be so much, and a sudden one is not. Of more it is tried, a few times on a path,
-/// whether it is there at so much of what arrives, for so long: a queue that was there first is seen by nothing else.
+/// The path's own loss is believed to be so much, and a sudden one is not. On a path that is so young, what is more is
+/// tried: whether it is there at so much of what arrives, for so long. A queue that was there first is seen by nothing
+/// else.
 const BELIEVED: f64 = 0.1;
 const SUDDEN: f64 = 0.15;
 const TRIED_AT: f64 = 0.5;
 const TRIED_FOR: Duration = Duration::from_millis(600);
 const TRY_AGAIN: Duration = Duration::from_secs(3);
 const TRIALS: u32 = 2;
+const YOUNG: Duration = Duration::from_secs(15);
 /// After a cut, until what it does is seen: beside the round trip and the queue, feedback's interval and the encoders.
 const EFFECT: Duration = Duration::from_millis(200);
 
@@ -91,6 +93,8 @@ pub(super) struct Steer {
     /// The queue at the last cut.
     found: Duration,
     last_step: Option<Duration>,
+    /// The path's first step.
+    first_step: Option<Duration>,
     /// There was some queue ever since.
     queue_since: Option<Duration>,
     /// The path's own loss.
@@ -114,6 +118,7 @@ impl Steer {
             last_cut: None,
             found: Duration::ZERO,
             last_step: None,
+            first_step: None,
             queue_since: None,
             usual_loss: 0.0,
             trials: 0,
@@ -128,7 +133,7 @@ impl Steer {
     /// Another path: as much as was sent, but not less than at the start of a call.
     pub(super) fn start_again(&mut self, start: u32) {
         (self.mode, self.carried, self.cuts, self.last_cut) = (Mode::Alone, None, 0, None);
-        (self.usual_loss, self.trials) = (0.0, 0);
+        (self.usual_loss, self.trials, self.first_step) = (0.0, 0, None);
         self.set(self.rate.max(start.into()));
     }
 
@@ -143,6 +148,7 @@ impl Steer {
     pub(super) fn step(&mut self, now: Duration, signal: &Signal) -> bool {
         let passed = self.last_step.map_or(0.0, |last| now.saturating_sub(last).as_secs_f64()).min(STEP);
         self.last_step = Some(now);
+        self.first_step.get_or_insert(now);
         let excess = self.excess_loss(signal, passed);
         match self.mode {
             Mode::Alone => self.alone(now, signal, passed, excess),
@@ -197,7 +203,8 @@ impl Steer {
     fn doubts(&self, now: Duration, excess: f64) -> bool {
         let heavy = self.usual_loss > BELIEVED || excess > SUDDEN;
         let rested = self.trials == 0 || now.saturating_sub(self.tried) > TRY_AGAIN;
-        heavy && rested && self.trials < TRIALS
+        let young = self.first_step.is_some_and(|first| now.saturating_sub(first) < YOUNG);
+        heavy && rested && young && self.trials < TRIALS
     }
 
     fn drain(&mut self, now: Duration, signal: &Signal) -> bool {
