@@ -54,7 +54,7 @@ const TRIED_AT: f64 = 0.5;
 const TRIED_FOR: Duration = Duration::from_millis(600);
 const TRY_AGAIN: Duration = Duration::from_secs(3);
 const TRIALS: u32 = 2;
-const YOUNG: Duration = Duration::from_secs(15);
+const YOUNG: Duration = Duration::from_secs(6);
 /// After a cut, until what it does is seen: beside the round trip and the queue, feedback's interval and the encoders.
 const EFFECT: Duration = Duration::from_millis(200);
 
