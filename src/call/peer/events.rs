@@ -34,6 +34,8 @@ pub(super) enum Note {
     Track(Codec),
     /// Packets come no more, or again.
     Quiet(bool),
+    /// Nothing at all comes from the friend's address, or something does again.
+    Silent(bool),
     /// The stack's loop has ended, by itself or by a fault of its own.
     Gone,
     /// A key frame is wanted; `Notes::key_frame` sees to it that only one such note waits.
@@ -123,6 +125,7 @@ impl Pump {
     pub(super) async fn run(mut self) {
         let mut channel: Option<Arc<dyn DataChannel>> = None;
         let mut patience = Patience::default();
+        let mut absence = Absence::default();
         loop {
             let event = tokio::select! {
                 note = self.notes.recv() => match note {
@@ -132,7 +135,14 @@ impl Pump {
                         channel.get_or_insert(new);
                         None
                     }
-                    Some(Note::State(state)) => patience.state(state),
+                    Some(Note::State(RTCPeerConnectionState::Disconnected)) if patience.connected => {
+                        absence.unanswered(true)
+                    }
+                    Some(Note::State(state)) => {
+                        absence.unanswered(false);
+                        patience.state(state)
+                    }
+                    Some(Note::Silent(silent)) => absence.silent(silent),
                     Some(Note::Reached) => {
                         patience.reached();
                         None
@@ -161,7 +171,7 @@ impl Pump {
             Note::Quiet(true) => Some(PeerEvent::Quiet),
             Note::Quiet(false) => Some(PeerEvent::Heard),
             Note::Gone => Some(PeerEvent::Failed),
-            Note::Reached | Note::State(_) | Note::Channel(_) => None,
+            Note::Reached | Note::State(_) | Note::Silent(_) | Note::Channel(_) => None,
         }
     }
 
@@ -210,7 +220,6 @@ impl Patience {
                 (self.connected, self.ends_at) = (true, None);
                 Some(PeerEvent::Connected)
             }
-            RTCPeerConnectionState::Disconnected if self.connected => Some(PeerEvent::Disconnected),
             RTCPeerConnectionState::Failed => {
                 self.ends_at = None;
                 Some(PeerEvent::Failed)
@@ -229,9 +238,69 @@ impl Patience {
     }
 }
 
+/// Whether the friend is away. Where a third of all packets is lost the agent may miss every check and answer of 2.5 s,
+/// though sound comes all the time: it takes both to be sure.
+struct Absence {
+    unanswered: bool,
+    silent: bool,
+}
+
+impl Default for Absence {
+    fn default() -> Self {
+        Self { unanswered: false, silent: true }
+    }
+}
+
+impl Absence {
+    /// The agent misses checks and answers, or has them again.
+    fn unanswered(&mut self, unanswered: bool) -> Option<PeerEvent> {
+        self.unanswered = unanswered;
+        self.told()
+    }
+
+    /// Nothing comes, or something again.
+    fn silent(&mut self, silent: bool) -> Option<PeerEvent> {
+        self.silent = silent;
+        self.told()
+    }
+
+    fn told(&self) -> Option<PeerEvent> {
+        (self.unanswered && self.silent).then_some(PeerEvent::Disconnected)
+    }
+}
+
 async fn next_of(channel: Option<&Arc<dyn DataChannel>>) -> Option<DataChannelEvent> {
     match channel {
         Some(channel) => channel.poll().await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_friend_who_is_heard_is_not_away_however_many_checks_are_lost() {
+        let mut absence = Absence::default();
+        assert_eq!(absence.silent(false), None);
+        assert_eq!(absence.unanswered(true), None);
+        assert_eq!(absence.unanswered(false), None);
+    }
+
+    #[test]
+    fn a_friend_of_whom_nothing_comes_is_away_whatever_is_noticed_first() {
+        let mut absence = Absence::default();
+        assert_eq!(absence.silent(false), None);
+        assert_eq!(absence.unanswered(true), None);
+        assert_eq!(absence.silent(true), Some(PeerEvent::Disconnected));
+        assert_eq!((absence.silent(false), absence.unanswered(false)), (None, None));
+        assert_eq!(absence.silent(true), None);
+        assert_eq!(absence.unanswered(true), Some(PeerEvent::Disconnected));
+    }
+
+    #[test]
+    fn before_anything_was_heard_the_agent_decides() {
+        assert_eq!(Absence::default().unanswered(true), Some(PeerEvent::Disconnected));
     }
 }

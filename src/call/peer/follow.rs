@@ -2,9 +2,11 @@
 //! address, and nobody told the agent, which stays with the pair that it has chosen and would send into the void.
 //! Whoever knows this end's password and asks from another address while the old one is silent is the friend; so what
 //! the agent sends to the old address goes to the new one, and what comes from there seems to come from the old one.
-//! Also knows when packets that came all the time come no more. Pure: told the time, knows no socket.
+//! Also knows when packets that came all the time come no more, and when nothing comes at all. Pure: told the time,
+//! knows no socket.
 
 use super::checks::Path;
+use crate::call::silence::NOTICED_AFTER;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -77,6 +79,11 @@ impl Follow {
             return chosen.1;
         }
         from
+    }
+
+    /// Nothing at all has come from where the friend is for [`NOTICED_AFTER`]: no sound, and no check either.
+    pub(super) fn is_silent(&self, now: Duration) -> bool {
+        self.heard.is_none_or(|heard| now.saturating_sub(heard) >= NOTICED_AFTER)
     }
 
     /// Data came: sound, picture, or a word on them.
@@ -160,6 +167,17 @@ mod tests {
         asks(&mut follow, 2_000, DIRECT, 2);
         assert_eq!(follow.inbound(ms(2_010), (DIRECT, at(2)), Some((DIRECT, at(2))), false), at(2));
         assert_eq!(follow.outbound((DIRECT, at(1))), at(1));
+    }
+
+    #[test]
+    fn a_friend_is_silent_when_nothing_comes_from_where_it_is() {
+        assert!(Follow::default().is_silent(ms(0)), "nobody is known yet");
+        let mut follow = followed();
+        assert_eq!([3_499, 3_500].map(|now| follow.is_silent(ms(now))), [false, true]);
+        follow.inbound(ms(3_600), (DIRECT, at(2)), Some((DIRECT, at(1))), false);
+        assert!(follow.is_silent(ms(3_600)), "it is a stranger who speaks");
+        follow.inbound(ms(3_700), (DIRECT, at(1)), Some((DIRECT, at(1))), false);
+        assert!(!follow.is_silent(ms(3_700)));
     }
 
     #[test]

@@ -143,11 +143,18 @@ impl Wire {
 
     /// Notes down when packets come no more, and when they come again.
     pub(super) async fn listen(&self) {
+        let mut was_silent = true;
         loop {
             tokio::time::sleep(LISTEN_INTERVAL).await;
-            let news = locked(&self.follow).news(self.now());
+            let (news, silent) = {
+                let mut follow = locked(&self.follow);
+                (follow.news(self.now()), follow.is_silent(self.now()))
+            };
             if let Some(quiet) = news {
                 self.notes.put(Note::Quiet(quiet));
+            }
+            if std::mem::replace(&mut was_silent, silent) != silent {
+                self.notes.put(Note::Silent(silent));
             }
         }
     }

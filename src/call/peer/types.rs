@@ -63,7 +63,8 @@ pub enum PeerEvent {
     Quiet,
     /// They come again.
     Heard,
-    /// Nothing came for 2.5 s. The agent goes on asking, and `Connected` follows whenever it is answered.
+    /// Nothing came for 2.5 s, no check and no sound. The agent goes on asking, and `Connected` follows whenever it
+    /// is answered.
     Disconnected,
     /// DTLS did not come about, or the stack gave up.
     Failed,
