@@ -5,6 +5,7 @@
 //! start     process started -> code; answer started -> connected, first picture, first sound
 //! work      processor time and memory of each end of a call that runs, by /proc
 //! long      memory, delay, sound against picture over hours
+//! echo      far speech -> speaker -> room -> microphone -> back: what is left of it, through PulseAudio
 //! ear       a microphone's sound -> network -> a speaker's, through PulseAudio: chirps, found in both
 //! screen    test card -> H.264 -> network -> terminal output, parsed: the age of what is shown, by its clock bar
 //! ```
@@ -20,10 +21,16 @@
 #[cfg(target_os = "linux")]
 mod call {
     pub(crate) mod ear;
+    pub(crate) mod echo;
     pub(crate) mod end;
     pub(crate) mod figure;
     pub(crate) mod long;
     pub(crate) mod pair;
+    #[path = "../quality/random.rs"]
+    #[expect(dead_code, reason = "losses are for packets")]
+    pub(crate) mod random;
+    #[path = "../quality/room.rs"]
+    pub(crate) mod room;
     pub(crate) mod screen;
     pub(crate) mod shown;
     #[path = "../quality/speech.rs"]
@@ -58,7 +65,7 @@ fn main() {}
 #[cfg(target_os = "linux")]
 mod linux {
     use super::call::figure::Table;
-    use super::call::{ear, end::Trouble, long, screen, start, work};
+    use super::call::{ear, echo, end::Trouble, long, screen, start, work};
     use clap::{Parser, ValueEnum};
     use std::process::ExitCode;
     use std::time::Duration;
@@ -88,9 +95,13 @@ mod linux {
         Start,
         Work,
         Ear,
+        Echo,
         Screen,
         Long,
     }
+
+    /// A call with an echo takes three quarters of a minute, and hardly differs from the next.
+    const MOST_ECHOES: u32 = 3;
 
     pub(super) fn main() -> ExitCode {
         let options = Options::parse();
@@ -120,6 +131,9 @@ mod linux {
         }
         if asked(Part::Ear) {
             ear::measure(&mut table, options.runs)?;
+        }
+        if asked(Part::Echo) {
+            echo::measure(&mut table, options.runs.min(MOST_ECHOES))?;
         }
         if asked(Part::Screen) {
             screen::measure(&mut table, options.runs)?;

@@ -33,6 +33,7 @@ mod faults {
     pub(crate) mod devices;
     pub(crate) mod ear;
     pub(crate) mod fault;
+    pub(crate) mod file;
     pub(crate) mod rounds;
     pub(crate) mod row;
     pub(crate) mod stage;
@@ -49,7 +50,7 @@ fn main() {}
 #[cfg(target_os = "linux")]
 mod linux {
     use super::faults::fault::{DIRECT_OPENS, FAULTS};
-    use super::faults::{devices, rounds, row};
+    use super::faults::{devices, file, rounds, row};
     use clap::Parser;
     use std::process::ExitCode;
 
@@ -84,6 +85,9 @@ mod linux {
         }
         if wanted("devices") {
             met &= devices::measure().unwrap_or(true);
+        }
+        if wanted("file") {
+            met &= file::measure().unwrap_or(true);
         }
         met
     }

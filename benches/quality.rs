@@ -20,6 +20,7 @@ mod quality {
     pub(crate) mod judge;
     pub(crate) mod network;
     pub(crate) mod random;
+    pub(crate) mod room;
     pub(crate) mod speech;
 }
 

@@ -6,6 +6,7 @@ use super::figure::{Figure, Table, note, quantile, sorted};
 use super::sound::ear::{Heard, mouth_to_ear};
 use super::sound::pulse::Pulse;
 use serde_json::Value;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Sound is let settle for so long: PulseAudio, whose first sound may take 2 s, and the jitter buffer, which looks
@@ -29,6 +30,7 @@ pub(crate) fn measure(table: &mut Table, runs: u32) -> Result<(), Trouble> {
     table.row(of("mouth to ear, middle of each run", Some(90.0)), &delays(0.5));
     table.row(of("and its 95th of 100", None), &delays(0.95));
     let told = |name: &str| runs.iter().map(|(_, told)| number(told, name)).collect::<Vec<_>>();
+    table.row(of("as told by the listener", None), &told("delay_ms"));
     table.row(of("of it in the jitter buffer, as told", None), &told("buffer_ms"));
     table.row(of("concealed in a run", None), &told("concealed_ms"));
     let (heard, missed) =
@@ -39,23 +41,10 @@ pub(crate) fn measure(table: &mut Table, runs: u32) -> Result<(), Trouble> {
 
 /// One call, and what its listener said of itself at its end.
 fn call(pulse: &Pulse) -> Result<(Heard, Value), Trouble> {
-    let mut environment = pulse.environment();
-    // Where PulseAudio's cookie is, without which its client library cannot log in.
-    let home = environment.iter().find(|(name, _)| *name == "HOME").map(|(_, home)| home.join(".config"));
-    environment.extend(home.map(|config| ("XDG_CONFIG_HOME", config)));
-    let sound = |microphone: &str, speaker: &str| {
-        [format!("--audio=mic:{microphone}"), format!("--speaker={speaker}")]
-            .into_iter()
-            .chain(["--no-servers", "--video=none"].map(str::to_owned))
-            .collect::<Vec<_>>()
-    };
-    let start = |first: &[&str], devices: Vec<String>| {
-        let args: Vec<String> = first.iter().map(|arg| (*arg).to_owned()).chain(devices).collect();
-        End::start_with(&args, &environment)
-    };
-    let mut speaks = start(&["offer"], sound("mic", "spk"))?;
+    let environment = environment(pulse);
+    let mut speaks = start(&["offer"], ("mic", "spk"), &environment)?;
     let (_, code) = speaks.code()?;
-    let mut listens = start(&["answer", &code], sound("mic2", "spk2"))?;
+    let mut listens = start(&["answer", &code], ("mic2", "spk2"), &environment)?;
     for end in [&mut speaks, &mut listens] {
         end.connected()?;
         end.first("audio")?;
@@ -66,6 +55,26 @@ fn call(pulse: &Pulse) -> Result<(Heard, Value), Trouble> {
     listens.hang_up()?;
     speaks.hang_up()?;
     Ok((heard, told.get("audio").cloned().unwrap_or_default()))
+}
+
+/// What an end needs in its environment to find the server.
+pub(crate) fn environment(pulse: &Pulse) -> Vec<(&'static str, PathBuf)> {
+    let mut environment = pulse.environment();
+    // Where PulseAudio's cookie is, without which its client library cannot log in.
+    let home = environment.iter().find(|(name, _)| *name == "HOME").map(|(_, home)| home.join(".config"));
+    environment.extend(home.map(|config| ("XDG_CONFIG_HOME", config)));
+    environment
+}
+
+/// Starts an end with this microphone and speaker, and without a picture.
+pub(crate) fn start(
+    words: &[&str],
+    (microphone, speaker): (&str, &str),
+    environment: &[(&str, PathBuf)],
+) -> Result<End, Trouble> {
+    let devices = [format!("--audio=mic:{microphone}"), format!("--speaker={speaker}")];
+    let common = ["--no-servers", "--video=none"].into_iter().chain(devices.iter().map(String::as_str));
+    End::start_with(&words.iter().copied().chain(common).collect::<Vec<_>>(), environment)
 }
 
 fn number(told: &Value, name: &str) -> f64 {
