@@ -17,6 +17,7 @@ pub mod path;
 pub mod peer;
 pub mod rate;
 pub mod recording;
+mod said;
 pub mod session;
 pub mod silence;
 pub mod stats;
@@ -27,9 +28,10 @@ pub use event::state;
 pub use steps::{ANSWER_TIMEOUT, Effect, Input, LifeConfig, REPLY_AFTER, Role};
 
 use crate::nat::explain::Explanation;
-use channel::{DescriptionKind, Talk, clean};
+use channel::{DescriptionKind, Talk};
 use ending::Ending;
 use event::{CallEvent, CallState, Command, Side, StateEvent};
+use said::Said;
 use silence::Silence;
 use std::time::Duration;
 use steps::{CONSENT_TIMEOUT, GREETING_TIMEOUT, OPENING_TIMEOUT};
@@ -58,8 +60,7 @@ pub struct Call {
     remote_name: Option<String>,
     /// What was tried so far.
     explanation: Option<Explanation>,
-    muted: bool,
-    video_off: bool,
+    said: Said,
 }
 
 impl Call {
@@ -73,8 +74,7 @@ impl Call {
             words: SafetyWords::default(),
             remote_name: None,
             explanation: None,
-            muted: false,
-            video_off: false,
+            said: Said::default(),
         }
     }
 
@@ -173,10 +173,8 @@ impl Call {
             Talk::Accepted => self.accepted(now),
             Talk::Refused => self.end(Ending::Refused),
             Talk::Description { kind, sdp } => self.described(kind, sdp),
-            Talk::Devices { muted, video_off } => vec![Effect::Emit(CallEvent::Remote { muted, video_off })],
-            Talk::Chat { text } if self.is_connected() && !text.is_empty() => {
-                vec![Effect::Emit(CallEvent::Chat { from: Side::Remote, text })]
-            }
+            Talk::Devices { muted, video_off } => told(self.said.heard_devices(muted, video_off)),
+            Talk::Chat { text, number } if self.is_connected() => told(self.said.heard_line(text, number)),
             Talk::File(talk) if self.is_connected() => vec![Effect::FileHeard(talk)],
             Talk::Recording(talk) if self.is_connected() => vec![Effect::RecordingHeard(talk)],
             // Which path it is: the session's business; chat before the call: nobody's.
@@ -261,8 +259,8 @@ impl Call {
         let (Phase::Opening { .. } | Phase::Ringing { .. }) = self.phase else { return Vec::new() };
         self.phase = Phase::Talking { since: now };
         let mut effects = vec![Effect::Emit(state(CallState::Connected, self.remote_name.clone()))];
-        if self.muted || self.video_off {
-            effects.push(Effect::Send(Talk::Devices { muted: self.muted, video_off: self.video_off }));
+        if self.said.muted || self.said.video_off {
+            effects.push(Effect::Send(self.said.devices()));
         }
         effects
     }
@@ -298,12 +296,12 @@ impl Call {
     fn told(&mut self, now: Duration, command: Command) -> Vec<Effect> {
         match command {
             Command::Mute(muted) => {
-                self.muted = muted;
+                self.said.muted = muted;
                 self.devices(Effect::Mute(muted))
             }
             Command::Headphones(on) => vec![Effect::Headphones(on)],
             Command::Video(on) => {
-                self.video_off = !on;
+                self.said.video_off = !on;
                 self.devices(Effect::Video(on))
             }
             Command::Say(text) => self.say(&text),
@@ -328,23 +326,21 @@ impl Call {
     fn devices(&self, effect: Effect) -> Vec<Effect> {
         let mut effects = vec![effect];
         if self.is_connected() {
-            effects.push(Effect::Send(Talk::Devices { muted: self.muted, video_off: self.video_off }));
+            effects.push(Effect::Send(self.said.devices()));
         }
         effects
     }
 
-    fn say(&self, text: &str) -> Vec<Effect> {
-        let text = clean(text, channel::MAX_CHAT);
-        if text.is_empty() {
-            return Vec::new();
-        }
+    fn say(&mut self, text: &str) -> Vec<Effect> {
         if !self.is_connected() {
             return vec![Effect::nobody_yet()];
         }
-        vec![
-            Effect::Send(Talk::Chat { text: text.clone() }),
-            Effect::Emit(CallEvent::Chat { from: Side::Local, text }),
-        ]
+        let Some(line) = self.said.line(text) else { return Vec::new() };
+        let own = match &line {
+            Talk::Chat { text, .. } => Some(CallEvent::Chat { from: Side::Local, text: text.clone() }),
+            _ => None,
+        };
+        [Effect::Send(line)].into_iter().chain(told(own)).collect()
     }
 
     fn refuse(&mut self) -> Vec<Effect> {
@@ -387,7 +383,11 @@ impl Call {
 
     fn end(&mut self, ending: Ending) -> Vec<Effect> {
         self.phase = Phase::Ended;
-        vec![Effect::Emit(ending.explained(self.explanation.as_ref())), Effect::Finish(ending)]
+        let last = ending.explained(self.explanation.as_ref());
+        let events = ending.error().into_iter().chain([last]);
+        let mut effects: Vec<Effect> = events.map(Effect::Emit).collect();
+        effects.push(Effect::Finish(ending));
+        effects
     }
 
     /// Ends, and tells the other end first if there is one.
@@ -395,6 +395,10 @@ impl Call {
         let told = (!self.is_ringing()).then_some(Effect::Send(talk));
         told.into_iter().chain(self.end(ending)).collect()
     }
+}
+
+fn told(event: Option<CallEvent>) -> Vec<Effect> {
+    event.map(Effect::Emit).into_iter().collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What can be typed: the clap types, and nothing else. Every flag also has a `P2PCALL_*` variable.
+//! What can be typed: the clap types, and nothing else. Lasting flags also have a `P2PCALL_*` variable.
 #![allow(rustdoc::broken_intra_doc_links, reason = "the comments are what --help prints, brackets and all")]
 
 use clap::builder::FalseyValueParser;

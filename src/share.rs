@@ -278,11 +278,12 @@ impl Share {
 
     /// The other end takes back its file.
     fn withdrawn(&mut self, id: u32, why: Stopped) -> Vec<Act> {
+        let asked = self.incoming.iter().find(|file| !file.taken).is_some_and(|file| file.id == id);
         let Some(file) = take(&mut self.incoming, |file| file.id == id) else { return Vec::new() };
         self.settle(id, Err(why));
         let mut acts = vec![Act::Discard(id)];
         acts.extend(ended(Side::Remote, &file.name, file.bytes, why, true));
-        if !file.taken {
+        if asked {
             acts.extend(self.ask_next());
         }
         acts

@@ -295,7 +295,7 @@ fn be_hostile(code: &str) -> (tokio::runtime::Runtime, Stranger) {
         for message in hostilities() {
             stranger.send(&message).await;
         }
-        stranger.send(&Message::Talk(Talk::Chat { text: "the last word".into() }).encode()).await;
+        stranger.send(&Message::Talk(Talk::Chat { text: "the last word".into(), number: 1 }).encode()).await;
         stranger
     });
     (runtime, stranger)

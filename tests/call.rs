@@ -51,6 +51,10 @@ fn who_stops_reading_what_it_is_told_stays_in_the_call() {
     bob.wait_for("chat", SOON * 2, |event| event["event"] == "chat" && event["text"] == "still here");
     bob.type_line("/hangup");
     assert_eq!(bob.exit(SOON), 0);
+    // The call is over, and what is still to be printed waits for a reader: a signal ends that.
+    std::thread::sleep(Duration::from_secs(1));
+    alice.signal("INT");
+    assert_eq!(alice.exit(SOON), 0);
 }
 
 #[test]

@@ -22,6 +22,7 @@ const PURE: &[&str] = &[
     "src/call/peer/nacks.rs",
     "src/call/rate",
     "src/call/recording.rs",
+    "src/call/said.rs",
     "src/call/silence.rs",
     "src/call/stats.rs",
     "src/call/verify.rs",

@@ -118,6 +118,9 @@ pub enum Talk {
     Chat {
         /// The line.
         text: String,
+        /// The sender's number for it, from 1: said anew after each reconnection.
+        #[serde(default)]
+        number: u32,
     },
     /// About a file.
     File(FileTalk),
@@ -278,7 +281,7 @@ impl Message {
                 candidates.truncate(MAX_CANDIDATES);
                 Talk::Candidates { candidates }
             }
-            Talk::Chat { text } => Talk::Chat { text: clean(&text, MAX_CHAT) },
+            Talk::Chat { text, number } => Talk::Chat { text: clean(&text, MAX_CHAT), number },
             Talk::File(FileTalk::Offer { id, name, bytes }) => {
                 Talk::File(FileTalk::Offer { id, name: clean(&name, MAX_FILE_NAME), bytes })
             }
@@ -352,7 +355,7 @@ mod tests {
             Talk::Refused,
             Talk::Description { kind: DescriptionKind::Offer, sdp: "v=0\r\n".into() },
             Talk::Devices { muted: true, video_off: false },
-            Talk::Chat { text: "hello".into() },
+            Talk::Chat { text: "hello".into(), number: 1 },
             Talk::File(FileTalk::Offer { id: 1, name: "a.txt".into(), bytes: 7 }),
             Talk::File(FileTalk::Take { id: 1, from: 0 }),
             Talk::File(FileTalk::Kept { id: 1 }),
@@ -386,8 +389,8 @@ mod tests {
 
     #[test]
     fn names_and_chat_arrive_without_control_characters() {
-        let hostile = Message::Talk(Talk::Chat { text: "\u{1b}[2Jhi\u{202e}there\r\n".into() });
-        let Ok(Message::Talk(Talk::Chat { text })) = Message::decode(&hostile.encode()) else {
+        let hostile = Message::Talk(Talk::Chat { text: "\u{1b}[2Jhi\u{202e}there\r\n".into(), number: 0 });
+        let Ok(Message::Talk(Talk::Chat { text, .. })) = Message::decode(&hostile.encode()) else {
             panic!("chat")
         };
         assert_eq!(text, "[2Jhi there");

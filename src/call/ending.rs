@@ -2,7 +2,7 @@
 //! table, so that the screen, the headless lines and the exit code can't disagree.
 
 use super::channel::Talk;
-use super::event::{CallEvent, CallState, EndReason, StateEvent};
+use super::event::{CallEvent, CallState, EndReason, Notice, StateEvent};
 use crate::error::{Exit, Failure};
 use crate::nat::explain::Explanation;
 use std::time::Duration;
@@ -158,6 +158,17 @@ impl Ending {
             Self::Broken(failure) => return (failure.message.clone(), failure.help.clone()),
         };
         (message.into(), help.into())
+    }
+
+    /// What is told before the last event, where something broke: with a word for scripts.
+    pub fn error(&self) -> Option<CallEvent> {
+        let code = match self {
+            Self::Broken(failure) => failure.code,
+            Self::Misbehaved(_) => "misbehaved",
+            _ => return None,
+        };
+        let (message, help) = self.words();
+        Some(CallEvent::Error(Notice { code, message, help }))
     }
 
     /// The last event of the call.

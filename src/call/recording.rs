@@ -50,6 +50,11 @@ pub struct Recording {
 }
 
 impl Recording {
+    /// Whether one of this end's is under way, or still being completed.
+    pub fn is_on(&self) -> bool {
+        matches!(self.own, Own::On { .. })
+    }
+
     /// A person wishes that it begins, or ends.
     pub fn wish(&mut self, now: Duration, on: bool, path: Option<PathBuf>) -> Vec<Act> {
         match (&self.own, on) {
@@ -176,7 +181,9 @@ mod tests {
         assert_eq!(recording.is_in("/a.mkv".into()), [emit(true, Some("/a.mkv".into()))]);
         assert_eq!(recording.met_again(), [TOLD]);
         assert_eq!(recording.wish(seconds(9), false, None), [Act::End]);
+        assert!(recording.is_on(), "its file is still to be completed");
         assert_eq!(recording.ended(None), [emit(false, Some("/a.mkv".into())), OVER]);
+        assert!(!recording.is_on());
         assert_eq!(recording.met_again(), [OVER]);
     }
 

@@ -201,7 +201,9 @@ impl Line {
 
     /// Ends a call that never got as far as having a life.
     pub async fn end(&self, ending: Ending) -> Ending {
-        self.emit(ending.event()).await;
+        for event in ending.error().into_iter().chain([ending.event()]) {
+            self.emit(event).await;
+        }
         ending
     }
 }

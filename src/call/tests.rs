@@ -266,7 +266,7 @@ fn a_silent_friend_who_authenticated_is_not_waited_for_for_ever() {
 fn nothing_happens_after_the_end() {
     let (mut alice, _) = talking();
     alice.handle(START, Input::Told(Command::Hangup));
-    assert_eq!(alice.handle(START, Input::Heard(Talk::Chat { text: "late".into() })), []);
+    assert_eq!(alice.handle(START, Input::Heard(Talk::Chat { text: "late".into(), number: 1 })), []);
     assert_eq!(alice.poll_timeout(), None);
 }
 

@@ -24,7 +24,7 @@ const CODES: &str = ".SH EXIT STATUS\n\
 .I $XDG_CONFIG_HOME/p2pcall/config.toml\n\
 holds the same names as the flags, without their dashes; relays stand under [relays] by name (`p2pcall relay` keeps them).\n\
 .SH ENVIRONMENT\n\
-Each flag also has a variable, P2PCALL_ and its name: P2PCALL_NAME, P2PCALL_RELAY and so on. \
+Where --help names one, a flag has a variable, too, P2PCALL_ and its name: P2PCALL_NAME, P2PCALL_RELAY and so on. \
 A flag wins over its variable, the variable over the file.\n";
 
 /// Prints the manual page.

@@ -155,7 +155,11 @@ where
     reading.abort();
     let _ = reading.await;
     signals.abort();
-    let _ = printing.await;
+    // Whoever does not read what is printed may be waited for in vain; a signal ends that.
+    tokio::select! {
+        _ = printing => {}
+        () = signal() => {}
+    }
     ending.exit()
 }
 

@@ -14,7 +14,8 @@ pub fn line(event: &CallEvent, quiet: bool) -> Option<String> {
             Side::Local => format!("you: {text}"),
             Side::Remote => format!("friend: {text}"),
         }),
-        CallEvent::Error(notice) => Some(notice_line("error", notice)),
+        // The end, which follows, has the same words.
+        CallEvent::Error(_) => None,
         CallEvent::File(file) => Some(file_line(file)),
         CallEvent::Recording(recording) => Some(recording_line(recording)),
         _ if quiet => None,

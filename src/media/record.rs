@@ -199,8 +199,7 @@ impl<T: FnMut(News)> Writing<T> {
         match part.muxer.put(frame) {
             Taken::Kept => {}
             Taken::KeyWanted => self.ask(track),
-            // As little as what came torn.
-            Taken::NextPart(_) if self.files == MOST_FILES => {}
+            Taken::NextPart(_) if self.files == MOST_FILES => part.muxer.close(track),
             Taken::NextPart(frame) => {
                 let muxer = part.muxer.next(frame.at, (self.clock.unix)());
                 part.finish()?;

@@ -152,6 +152,8 @@ pub struct Recording {
     pub own: bool,
     /// The friend.
     pub friend: bool,
+    /// This end was told to, and may still ask the friend's.
+    pub wished: bool,
     /// The last file of this end's.
     pub path: Option<String>,
 }
@@ -266,6 +268,8 @@ pub struct Model {
     pub transfer: Option<Transfer>,
     /// The file that the friend offers and nobody decided about.
     pub offered: Option<Transfer>,
+    /// What became of the friend's files, for the end.
+    pub files: VecDeque<String>,
     /// Who records the call.
     pub recording: Recording,
     /// The last warning or error.
@@ -317,6 +321,7 @@ impl Model {
             unread: 0,
             transfer: None,
             offered: None,
+            files: VecDeque::new(),
             recording: Recording::default(),
             notice: None,
             progress: VecDeque::new(),

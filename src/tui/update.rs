@@ -138,6 +138,7 @@ fn leave(model: &mut Model, interrupted: bool) -> Vec<Effect> {
         lasted: lasted(model),
         interrupted,
         recorded: model.recording.path.clone(),
+        files: model.files.iter().cloned().collect(),
     });
     vec![Effect::Command(Command::Hangup)]
 }

@@ -11,6 +11,7 @@ use super::{IceCredentials, PeerConfig};
 use crate::call::identity::Identity;
 use crate::call::silence::NOTICED_AFTER;
 use crate::media::frame::Codec;
+use crate::share::pace::MOST;
 use rtc::crypto::SignatureScheme;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::peer_connection::configuration::media_engine::{
@@ -35,8 +36,9 @@ const CHECK_LIMIT: u16 = u16::MAX;
 const STACK_FAILS_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// RFC 7675 §5.1 has 5 s; doubts after 2.5 s need three chances.
 const CONSENT_INTERVAL: Duration = Duration::from_millis(800);
-/// Bytes on their way on the data channel before a sender waits.
-const CHANNEL_SEND_BUFFER: usize = 256 * 1024;
+/// Bytes on their way on a data channel before a sender waits, be it for ever on a path that is dead: never. A file in
+/// each direction has less, its pieces and what acknowledges the other's.
+const CHANNEL_SEND_BUFFER: usize = 2 * MOST as usize;
 /// Stand-ins are free when they are picked, not when they are bound.
 const BIND_ATTEMPTS: usize = 4;
 

@@ -13,11 +13,14 @@ use crate::call::{Call, Effect, Input};
 use crate::nat::turns;
 use crate::transport::{Transport, TransportEvent};
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 /// What a person says while the friend is away, at the most: lines of chat, mostly.
 const MAX_UNSAID: usize = 64;
+/// Lines of text said again over another connection.
+const MOST_LINES: usize = 32;
 /// Addresses that a NAT is opened for when the friend says so.
 const MAX_OPENED: usize = 8;
 /// A way past the relay is looked for as soon as there is a call through one, again after so long, then after twice as
@@ -39,6 +42,10 @@ pub(super) struct Again {
     pub(super) dead: bool,
     /// Nothing comes from the friend: what is said waits here.
     unsaid: Option<Vec<Talk>>,
+    /// The last lines of text: what was said before a silence was noticed may be lost with the connection.
+    lines: VecDeque<Talk>,
+    /// Another connection than before the silence.
+    moved: bool,
     former: Option<(Joined, tokio::time::Instant)>,
     /// When to look for a way past the relay, and how long to wait after that.
     next_try: Option<(Duration, Duration)>,
@@ -112,7 +119,15 @@ impl Again {
 
     /// Keeps what can't be said now; gives back what can.
     pub(super) fn keep(&mut self, talk: Talk) -> Option<Talk> {
+        if matches!(talk, Talk::Chat { .. }) {
+            self.lines.truncate(MOST_LINES - 1);
+            self.lines.push_front(talk.clone());
+        }
         let Some(unsaid) = &mut self.unsaid else { return Some(talk) };
+        // Of states the last one counts.
+        if matches!(talk, Talk::Candidates { .. } | Talk::Devices { .. }) {
+            unsaid.retain(|older| std::mem::discriminant(older) != std::mem::discriminant(&talk));
+        }
         if unsaid.len() < MAX_UNSAID {
             unsaid.push(talk);
         }
@@ -247,10 +262,21 @@ impl Conversation {
         if let Some(media) = &self.media {
             media.media().key_frame();
         }
+        let moved = std::mem::take(&mut self.again.moved);
+        if moved {
+            for line in self.again.lines.iter().rev() {
+                self.say_now(line.clone()).await;
+            }
+        }
         for talk in self.again.unsaid.take().unwrap_or_default() {
             self.say_now(talk).await;
         }
+        // Also where nothing is to be said: what waits in the connection for its next timer is then missed at once.
+        self.say_now(Talk::Devices { muted: self.muted, video_off: !self.video_on }).await;
         self.recording_meets_again(session).await;
+        if moved {
+            self.files_meet_again(session).await;
+        }
         self.told_path = None;
         self.path(session).await;
     }
@@ -276,7 +302,7 @@ impl Conversation {
         log::info!("moving to another connection: {:?}", joined.peer);
         let former = std::mem::replace(&mut self.link, joined);
         self.again.former = Some((former, tokio::time::Instant::now() + FORMER_LINGERS));
-        self.again.dead = false;
+        (self.again.dead, self.again.moved) = (false, true);
         if let Some(media) = &mut self.media {
             media.move_to(&self.link.peer, &mut self.link.streams);
         }
@@ -287,7 +313,6 @@ impl Conversation {
         if effects.is_empty() {
             self.resume(session).await;
         }
-        self.files_meet_again(session).await;
         effects
     }
 

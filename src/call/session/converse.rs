@@ -60,7 +60,7 @@ pub(super) struct Conversation {
     pub(super) told_path: Option<PathEvent>,
     /// The path told last goes through a relay, at either end.
     pub(super) relayed: bool,
-    muted: bool,
+    pub(super) muted: bool,
     /// What was told since the start.
     headphones: Option<bool>,
     pub(super) video_on: bool,
@@ -289,7 +289,7 @@ impl Conversation {
                 Effect::SendFile(path) => self.send_file(session, &path).await,
                 Effect::DecideFile(yes) => self.decide_file(session, yes).await,
                 Effect::FileHeard(talk) => self.heard_of_file(session, talk).await,
-                Effect::Record { on, path } => self.record(session, on, path).await,
+                Effect::Record { on, path } => self.record_as_typed(session, on, path).await,
                 Effect::RecordingHeard(talk) => self.heard_of_recording(session, talk).await,
                 Effect::Seek => self.seek(session).await,
                 Effect::Resume => self.resume(session).await,

@@ -49,10 +49,15 @@ impl Recordings {
 }
 
 impl Conversation {
-    /// A person wishes it to begin, or to end.
-    pub(super) async fn record(&mut self, session: &Session, on: bool, path: Option<PathBuf>) {
+    /// A person types that it shall begin, where, or end.
+    pub(super) async fn record_as_typed(&mut self, session: &Session, on: bool, typed: Option<PathBuf>) {
         let home = std::env::var("HOME").ok();
-        let path = path.map(|typed| typed_path(&typed.to_string_lossy(), home.as_deref()));
+        let path = typed.map(|typed| typed_path(&typed.to_string_lossy(), home.as_deref()));
+        self.record(session, on, path).await;
+    }
+
+    /// It shall begin, there, or end.
+    pub(super) async fn record(&mut self, session: &Session, on: bool, path: Option<PathBuf>) {
         let acts = self.recordings.state.wish(session.now(), on, path);
         self.carry_out_recording(session, acts).await;
     }
@@ -95,9 +100,10 @@ impl Conversation {
         self.carry_out_recording(session, acts).await;
     }
 
-    /// The call is over, or about to be: completes the file.
+    /// The call is over, or about to be: completes the file, also of a recording that was told to end just before.
     pub(super) async fn end_recording(&mut self, session: &Session) {
-        if self.recordings.recorder.take().is_none() {
+        self.recordings.recorder = None;
+        if !self.recordings.state.is_on() {
             return;
         }
         let ending = async {

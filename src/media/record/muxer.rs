@@ -110,6 +110,8 @@ struct TrackState {
     last: Option<u64>,
     /// Nothing can be decoded until a key picture.
     torn: bool,
+    /// Nothing more is taken.
+    closed: bool,
 }
 
 /// See the module.
@@ -165,6 +167,9 @@ impl Muxer {
         let headed = self.head.is_some();
         let ms = self.since_start(frame.at);
         let Some(state) = self.tracks.get_mut(frame.track.index()) else { return Taken::Kept };
+        if state.closed {
+            return Taken::Kept;
+        }
         if frame.track.is_picture() {
             state.torn |= frame.torn;
             if state.torn && !frame.key {
@@ -228,9 +233,11 @@ impl Muxer {
         written
     }
 
-    /// How long it is.
-    pub fn duration(&self) -> Duration {
-        Duration::from_millis(self.now)
+    /// Takes no more of this track.
+    pub fn close(&mut self, track: TrackId) {
+        if let Some(state) = self.tracks.get_mut(track.index()) {
+            state.closed = true;
+        }
     }
 
     fn since_start(&self, at: Duration) -> u64 {

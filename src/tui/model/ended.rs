@@ -18,6 +18,8 @@ pub struct Ended {
     pub interrupted: bool,
     /// Where it was recorded.
     pub recorded: Option<String>,
+    /// What became of files, a line each.
+    pub files: Vec<String>,
 }
 
 impl std::fmt::Display for Ended {
@@ -28,6 +30,9 @@ impl std::fmt::Display for Ended {
         }
         if let Some(path) = &self.recorded {
             write!(f, "\n  Recorded: {path}")?;
+        }
+        for file in &self.files {
+            write!(f, "\n  {file}")?;
         }
         if self.help.is_empty() { Ok(()) } else { write!(f, "\n  {}", self.help) }
     }

@@ -18,6 +18,8 @@ use std::time::Duration;
 const SENTENCE: usize = 400;
 /// Columns of a name kept.
 const NAME: usize = 64;
+/// Files whose fate is told at the end, at the most: the last ones.
+const OUTCOMES: usize = 16;
 
 /// Applies an event of the call; codes go to [`code`].
 pub(super) fn call(model: &mut Model, event: CallEvent) -> Vec<Effect> {
@@ -77,6 +79,7 @@ pub(super) fn gone(model: &mut Model) -> Vec<Effect> {
             lasted: lasted(model),
             interrupted: false,
             recorded: model.recording.path.clone(),
+            files: model.files.iter().cloned().collect(),
         });
     }
     vec![Effect::Leave]
@@ -135,7 +138,8 @@ fn ended(model: &mut Model, event: &StateEvent) -> Vec<Effect> {
     };
     let help = event.help.as_deref().map(|help| clean(help, SENTENCE)).unwrap_or_default();
     let recorded = model.recording.path.clone();
-    model.ended = Some(Ended { reason, message, help, lasted: lasted(model), interrupted, recorded });
+    let files = model.files.iter().cloned().collect();
+    model.ended = Some(Ended { reason, message, help, lasted: lasted(model), interrupted, recorded, files });
     vec![Effect::Leave]
 }
 
@@ -231,15 +235,26 @@ fn file(model: &mut Model, event: &FileEvent) {
         (FileState::Done, Side::Remote) => {
             let path = event.path.as_deref().unwrap_or_default();
             chat(model, from, &format!("sent a file, kept as {path}"));
+            outcome(model, format!("Kept: {}", clean(path, SENTENCE)));
         }
         // A warning says why.
-        (FileState::Refused | FileState::Failed, _) => {}
+        (FileState::Failed, Side::Remote) => outcome(model, format!("Did not arrive here: {name}")),
+        (FileState::Failed, Side::Local) => outcome(model, format!("Did not arrive there: {name}")),
+        (FileState::Refused, _) => {}
     }
     if model.transfer.as_ref().is_some_and(|moving| moving.name == name) {
         model.transfer = None;
     }
     if from == Side::Remote && model.offered.as_ref().is_some_and(|offered| offered.name == name) {
         model.offered = None;
+    }
+}
+
+/// For the terminal, when the screen is gone.
+fn outcome(model: &mut Model, line: String) {
+    model.files.push_back(line);
+    if model.files.len() > OUTCOMES {
+        model.files.pop_front();
     }
 }
 
@@ -254,7 +269,7 @@ fn recording(model: &mut Model, event: &RecordingEvent) {
     };
     match event.from {
         Side::Local => {
-            model.recording.own = event.on;
+            (model.recording.own, model.recording.wished) = (event.on, event.on);
             model.recording.path = path.or(model.recording.path.take());
         }
         Side::Remote => model.recording.friend = event.on,
@@ -267,6 +282,9 @@ fn notice(model: &mut Model, notice: &Notice, error: bool) {
     let (message, help) = (clean(&notice.message, SENTENCE), clean(&notice.help, SENTENCE));
     if model.connected.is_none() {
         progress(model, &message);
+    }
+    if notice.code.starts_with("recording_") || notice.code == "disk_full" {
+        model.recording.wished = false;
     }
     model.notice = Some(Shown { error, message, help, at: model.now });
 }

@@ -94,7 +94,8 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::File if model.role != Role::Demo => model.layer = Layer::File(file_input()),
         Action::Chat | Action::File => {}
         Action::Record => {
-            return vec![Effect::Command(Command::Record { on: !model.recording.own, path: None })];
+            model.recording.wished = !model.recording.wished;
+            return vec![Effect::Command(Command::Record { on: model.recording.wished, path: None })];
         }
         Action::TakeFile => return take_file(model),
         Action::RefuseFile => {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::call::event::{CallState, CodeForm, CodeKind, Notice, Side, StateEvent};
+use crate::call::event::{CallState, CodeForm, CodeKind, FileState, Notice, Side, StateEvent};
 use crate::picture::{CellSize, ColorDepth};
 use crate::tui::input::TextInput;
 use crate::tui::model::{CHAT_LIMIT, CHAT_LINES, Place};
@@ -375,7 +375,10 @@ fn the_chat_scrolls_by_pages_and_stays_where_it_is_read() {
 fn r_begins_and_ends_a_recording_which_is_said_in_the_chat_and_at_the_end() {
     let mut bench = Bench::connected(Role::Offer);
     let wish = |on| command(Command::Record { on, path: None });
-    assert_eq!(bench.key(KeyCode::Char('r')), wish(true));
+    // Taken back before the friend's end has answered, and wished again.
+    for on in [true, false, true] {
+        assert_eq!(bench.key(KeyCode::Char('r')), wish(on));
+    }
     let event = |from, on, path: Option<&str>| {
         let path = path.map(str::to_owned);
         Msg::Call(CallEvent::Recording(crate::call::event::RecordingEvent { from, on, path }))
@@ -387,7 +390,27 @@ fn r_begins_and_ends_a_recording_which_is_said_in_the_chat_and_at_the_end() {
     bench.send(event(Side::Local, false, Some("/a/b.mkv")));
     let said: Vec<&str> = bench.model.chat.iter().map(|line| line.text.as_str()).collect();
     assert_eq!(said, ["began to record to /a/b.mkv", "began to record this call", "stopped recording"]);
+    // Nothing begins where the friend's end does not answer.
+    bench.key(KeyCode::Char('r'));
+    let untold = Notice { code: "recording_untold", message: "Nothing.".into(), help: String::new() };
+    bench.send(Msg::Call(CallEvent::Warning(untold)));
+    assert!(!bench.model.recording.wished);
     bench.send(Msg::Terminate);
     let ended = bench.model.ended.expect("it ends").to_string();
     assert!(ended.contains("Recorded: /a/b.mkv"), "{ended}");
+}
+
+#[test]
+fn what_became_of_the_files_stands_on_the_terminal_when_the_screen_is_gone() {
+    let mut bench = Bench::connected(Role::Offer);
+    let mut settled = |from, state, path: Option<&str>| {
+        let (name, path) = ("a.txt".to_owned(), path.map(str::to_owned));
+        let event = crate::call::event::FileEvent { from, state, name, bytes: 3, done: 3, path };
+        bench.send(Msg::Call(CallEvent::File(event)));
+    };
+    settled(Side::Remote, FileState::Done, Some("/home/a.txt"));
+    settled(Side::Local, FileState::Failed, None);
+    bench.send(Msg::Terminate);
+    let ended = bench.model.ended.expect("it ends").to_string();
+    assert!(ended.contains("\n  Kept: /home/a.txt\n  Did not arrive there: a.txt"), "{ended}");
 }
