@@ -30,7 +30,7 @@ pub use steps::{ANSWER_TIMEOUT, Effect, Input, LifeConfig, REPLY_AFTER, Role};
 use crate::nat::explain::Explanation;
 use channel::{DescriptionKind, Talk};
 use ending::Ending;
-use event::{CallEvent, CallState, Command, Side, StateEvent};
+use event::{CallEvent, CallState, Command, StateEvent};
 use said::Said;
 use silence::Silence;
 use std::time::Duration;
@@ -335,12 +335,8 @@ impl Call {
         if !self.is_connected() {
             return vec![Effect::nobody_yet()];
         }
-        let Some(line) = self.said.line(text) else { return Vec::new() };
-        let own = match &line {
-            Talk::Chat { text, .. } => Some(CallEvent::Chat { from: Side::Local, text: text.clone() }),
-            _ => None,
-        };
-        [Effect::Send(line)].into_iter().chain(told(own)).collect()
+        let Some((talk, event)) = self.said.line(text) else { return Vec::new() };
+        vec![Effect::Send(talk), Effect::Emit(event)]
     }
 
     fn refuse(&mut self) -> Vec<Effect> {

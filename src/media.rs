@@ -44,13 +44,14 @@ pub mod video;
 pub use events::{MediaEvent, MediaEvents};
 
 use crate::config::{AudioChoice, MediaConfig, SpeakerChoice};
-use crate::error::Failure;
+use crate::error::{Exit, Failure};
 use device::DeviceKind;
 use frame::{Codec, EncodedFrame, MediaKind, MediaPacket, VideoFrame};
 use picture::{Picture, PictureConfig, PictureStats};
 use record::Tap;
 use slot::{Screens, Slot};
 use sound::{Levels, Sound, SoundConfig, SoundStats};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -256,16 +257,35 @@ pub fn video_codecs() -> Vec<Codec> {
 /// an async thread.
 ///
 /// # Errors
-/// A device that is not there (exit 5, listing the choices), a film that cannot be read (exit 1).
+/// A device that is not there (exit 5, listing the choices), a file that cannot be read, or has no place (exit 1).
 pub fn probe(config: &MediaConfig) -> Result<(), Failure> {
     picture::check(&config.video)?;
-    if let AudioChoice::Microphone(wanted) = &config.audio {
-        sound::must_be_there(DeviceKind::Microphone, wanted.clone())?;
+    match &config.audio {
+        AudioChoice::Microphone(wanted) => sound::must_be_there(DeviceKind::Microphone, wanted.clone())?,
+        AudioChoice::File(path) => sound::open_wav(path).map(drop)?,
+        _ => {}
     }
-    if let SpeakerChoice::Named(wanted) = &config.speaker {
-        sound::must_be_there(DeviceKind::Speaker, Some(wanted.clone()))?;
+    match &config.speaker {
+        SpeakerChoice::Named(wanted) => sound::must_be_there(DeviceKind::Speaker, Some(wanted.clone()))?,
+        SpeakerChoice::File(path) => must_have_place(path, "speaker_file")?,
+        _ => {}
     }
-    Ok(())
+    config.video_out.iter().try_for_each(|path| must_have_place(path, "video_out"))
+}
+
+/// Whether a file can be there: in a folder that is. Nothing is made, for a call may not come about.
+pub fn has_place(path: &Path) -> bool {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    !path.is_dir() && folder.is_dir()
+}
+
+fn must_have_place(path: &Path, code: &'static str) -> Result<(), Failure> {
+    if has_place(path) {
+        return Ok(());
+    }
+    let what = if path.is_dir() { "that is a folder" } else { "there is no such folder" };
+    let message = format!("cannot write {}: {what}", path.display());
+    Err(Failure::new(Exit::Failure, code, message, "Choose a file in a folder that is there."))
 }
 
 #[cfg(test)]
@@ -274,7 +294,6 @@ mod tests {
 
     use super::*;
     use crate::config::VideoChoice;
-    use crate::error::Exit;
 
     fn config() -> MediaConfig {
         MediaConfig {

@@ -29,14 +29,15 @@ impl Said {
         (known != (muted, video_off)).then_some(CallEvent::Remote { muted, video_off })
     }
 
-    /// A line for the friend; `None` of nothing.
-    pub(super) fn line(&mut self, text: &str) -> Option<Talk> {
+    /// A line for the friend, and for this end's own screen; `None` of nothing.
+    pub(super) fn line(&mut self, text: &str) -> Option<(Talk, CallEvent)> {
         let text = clean(text, channel::MAX_CHAT);
         if text.is_empty() {
             return None;
         }
         self.lines = self.lines.saturating_add(1);
-        Some(Talk::Chat { text, number: self.lines })
+        let event = CallEvent::Chat { from: Side::Local, text: text.clone() };
+        Some((Talk::Chat { text, number: self.lines }, event))
     }
 
     /// A line of the friend's, unless it came before: they come in order, and anew from the beginning on.
@@ -74,7 +75,12 @@ mod tests {
     fn lines_are_numbered_and_clean() {
         let mut said = Said::default();
         assert_eq!(said.line(" \u{1b} \r\n"), None);
-        assert_eq!(said.line("a\u{1b}b"), Some(Talk::Chat { text: "a b".into(), number: 1 }));
-        assert_eq!(said.line("c"), Some(Talk::Chat { text: "c".into(), number: 2 }));
+        for (number, text, clean) in [(1, "a\u{1b}b", "a b"), (2, "c", "c")] {
+            let talk = Talk::Chat { text: clean.into(), number };
+            assert_eq!(
+                said.line(text),
+                Some((talk, CallEvent::Chat { from: Side::Local, text: clean.into() }))
+            );
+        }
     }
 }

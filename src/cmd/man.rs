@@ -2,9 +2,24 @@
 
 use crate::cli::Cli;
 use crate::error::{Exit, Failure};
+use crate::tui::keys::TABLE;
+use crate::tui::model::Place;
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use std::io::Write;
+
+/// What can be typed without a screen.
+const COMMANDS: &str = ".SH COMMANDS\n\
+With --headless or --json, each on a line of standard input; a line that is a code is taken as one.\n\
+.IP \"/mute, /unmute\"\nThe microphone off, and on again.\n\
+.IP \"/headphones on|off\"\nNo echo to cancel, or some.\n\
+.IP \"/video on|off\"\nThe camera on or off.\n\
+.IP \"/say TEXT\"\nA line of text for the friend.\n\
+.IP \"/send PATH\"\nA file for the friend, who is asked.\n\
+.IP \"/accept, /refuse\"\nWhoever answered is let in or not; in the call: the file that the friend offers is taken or not.\n\
+.IP \"/record on [PATH], /record off\"\nBoth sides are recorded, once the friend\\(aqs screen says so, or no longer.\n\
+.IP \"/verify\"\nThe safety words were compared and agree.\n\
+.IP \"/stats, /hangup\"\nA line of statistics now; the end of the call.\n";
 
 /// What `--help` has no place for.
 const CODES: &str = ".SH EXIT STATUS\n\
@@ -38,8 +53,19 @@ pub fn run() -> Result<Exit, Failure> {
     for subcommand in command.get_subcommands().filter(|one| !one.is_hide_set()) {
         options(subcommand, "p2pcall", &mut page).map_err(failed)?;
     }
+    keys(&mut page).map_err(failed)?;
+    page.extend_from_slice(COMMANDS.as_bytes());
     page.extend_from_slice(CODES.as_bytes());
     super::print(&String::from_utf8_lossy(&page))
+}
+
+/// The keys of a call, from the table that the screen's help is printed from.
+fn keys(page: &mut Vec<u8>) -> std::io::Result<()> {
+    writeln!(page, ".SH KEYS IN A CALL")?;
+    for line in TABLE.iter().filter(|line| line.works_in(Place::Call)) {
+        writeln!(page, ".IP \"{}\" 14\n{}", line.keys_text(), line.help.replace('-', "\\-"))?;
+    }
+    Ok(())
 }
 
 /// One subcommand's options as a section of their own, and those of its own subcommands.

@@ -5,6 +5,7 @@ use crate::config::CallConfig;
 use crate::config::file::{self, ConfigFile};
 use crate::config::settle;
 use crate::error::{Exit, Failure};
+use crate::media;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
@@ -34,8 +35,7 @@ pub fn call(args: &CallArgs, file: &ConfigFile) -> Result<CallConfig, Failure> {
 
 /// Better said before the call than in it.
 fn can_record(path: &Path) -> Result<(), Failure> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if path.is_dir() || folder.is_dir() {
+    if path.is_dir() || media::has_place(path) {
         return Ok(());
     }
     let message = format!("Nothing can be recorded to {}: there is no such folder.", path.display());

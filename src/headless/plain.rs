@@ -116,7 +116,8 @@ fn notice_line(level: &str, notice: &Notice) -> String {
 
 fn path_line(path: &PathEvent) -> String {
     let rtt = path.rtt_ms.map(|ms| format!(", {ms} ms")).unwrap_or_default();
-    format!("path: {:?}{rtt}: {}", path.kind, path.why).to_lowercase()
+    let kind = format!("{:?}", path.kind).to_lowercase();
+    format!("path: {kind}{rtt}: {}", path.why)
 }
 
 fn stats_line(stats: &StatsEvent) -> String {

@@ -39,6 +39,7 @@ use capture::{Capture, Cleaned, Source};
 use events::Teller;
 use playout::{Playing, Sink};
 use shared::Shared;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -218,21 +219,22 @@ fn open_source(
         AudioChoice::None => Ok(None),
         AudioChoice::Tone => Ok(Some(Source::Tone(Tone::new()))),
         AudioChoice::Voice(pitch) => Ok(Some(Source::Voice(Box::new(Voice::new(pitch))))),
-        AudioChoice::File(path) => match WavSource::open(&path) {
-            Ok(wav) => Ok(Some(Source::Wav(Box::new(wav)))),
-            Err(error) => Err(Failure::new(
-                Exit::Failure,
-                "audio_file",
-                format!("cannot play {}: {error}", path.display()),
-                "Give a WAV file: PCM of 8 to 32 bits, or float.",
-            )),
-        },
+        AudioChoice::File(path) => open_wav(&path).map(|wav| Some(Source::Wav(Box::new(wav)))),
         AudioChoice::Default => microphone(None),
         AudioChoice::Microphone(wanted) => {
             must_be_there(DeviceKind::Microphone, wanted.clone())?;
             microphone(wanted)
         }
     }
+}
+
+/// A file that is to be sent.
+pub(super) fn open_wav(path: &Path) -> Result<WavSource, Failure> {
+    WavSource::open(path).map_err(|error| {
+        let message = format!("cannot play {}: {error}", path.display());
+        let help = "Give a WAV file: PCM of 8 to 32 bits, or float.";
+        Failure::new(Exit::Failure, "audio_file", message, help)
+    })
 }
 
 fn open_sink(choice: SpeakerChoice, shared: &Shared, events: &Teller) -> Result<Sink, Failure> {

@@ -15,7 +15,7 @@ pub fn harmless(name: &str) -> String {
     let last = name.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default();
     let visible: String =
         clean(last, usize::MAX).chars().map(|c| if "<>:\"|?*".contains(c) { '_' } else { c }).collect();
-    let plain = visible.trim_start_matches(['.', ' ']).trim_end_matches(['.', ' ']);
+    let plain = visible.trim_start_matches(['.', ' ', '-']).trim_end_matches(['.', ' ']);
     let stem = plain.split('.').next().unwrap_or_default().to_ascii_lowercase();
     let device = DEVICES.contains(&stem.trim_end_matches(|c: char| c.is_ascii_digit()));
     match shortened(plain) {
@@ -118,6 +118,7 @@ mod tests {
             ("a/b/", "b"),
             ("..", "file"),
             ("", "file"),
+            ("-rf", "rf"),
             ("   ", "file"),
             ("\u{1b}[2Jx\u{202e}gpj.exe", "[2Jx gpj.exe"),
             ("a:b|c?.txt", "a_b_c_.txt"),

@@ -100,8 +100,8 @@ use Place::{Call, Consent, Joining, Prompt, Quit, Typing, Waiting, Words};
 
 /// Every key there is, in the help's order.
 pub const TABLE: &[Binding] = &[
-    bind(Action::Mute, &[Char('m')], "microphone off or on", &[Call, Joining]),
-    bind(Action::Talk, &[Char(' ')], "speak while muted, as long as it is held (or tap)", &[Call]),
+    bind(Action::Mute, &[Char('m')], "microphone off or on", &[Call, Joining, Place::Help, Words, Quit]),
+    bind(Action::Talk, &[Char(' ')], "speak while muted: hold it, or tap on and off", &[Call]),
     bind(Action::Headphones, &[Char('h')], "headphones: no echo to cancel, or some", &[Call, Joining]),
     bind(Action::Camera, &[Char('v')], "camera off or on", &[Call, Joining]),
     bind(Action::OwnPicture, &[Char('o')], "own picture shown or hidden", &[Call]),

@@ -145,6 +145,17 @@ pub struct Transfer {
     pub done: u64,
 }
 
+/// The key that is held to speak, down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Talking {
+    /// When it was pressed last, or the keyboard repeated it.
+    pub last: Duration,
+    /// The keyboard repeats it.
+    pub repeats: bool,
+    /// Muted or not, as it is again once it is let go of; `None` where another key has decided since.
+    pub back: Option<bool>,
+}
+
 /// Who records the call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recording {
@@ -246,8 +257,10 @@ pub struct Model {
     pub remote: Devices,
     /// The own devices.
     pub local: Devices,
-    /// When the key that is held to speak was pressed last; `None` once it was let go of.
-    pub talk: Option<Duration>,
+    /// The key that is held to speak; `None` once it was let go of.
+    pub talk: Option<Talking>,
+    /// Nothing is recorded by this end's microphone: there is none.
+    pub no_microphone: bool,
     /// The friend is heard by headphones.
     pub headphones: bool,
     /// What was tried, before there is a path.
@@ -311,6 +324,7 @@ impl Model {
             remote: Devices::default(),
             local: Devices::default(),
             talk: None,
+            no_microphone: false,
             headphones: false,
             attempt: None,
             path: None,

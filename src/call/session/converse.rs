@@ -64,6 +64,8 @@ pub(super) struct Conversation {
     /// What was told since the start.
     headphones: Option<bool>,
     pub(super) video_on: bool,
+    /// The friend's camera.
+    friend_video_on: bool,
 }
 
 impl Session {
@@ -84,6 +86,7 @@ impl Session {
             muted: false,
             headphones: None,
             video_on: true,
+            friend_video_on: true,
         };
         self.transport.keep_alive(false);
         let first = match first {
@@ -266,6 +269,10 @@ impl Conversation {
                         self.end_recording(session).await;
                         self.files_end(session).await;
                     }
+                    if let CallEvent::Remote { video_off, .. } = event {
+                        self.friend_video_on = !video_off;
+                        self.media.iter().for_each(|media| media.media().set_remote_video(!video_off));
+                    }
                     session.emit(event).await;
                 }
                 Effect::Send(talk @ (Talk::Hangup | Talk::Refused)) => self.say_now(talk).await,
@@ -340,6 +347,7 @@ impl Conversation {
                     media.media().set_headphones(on);
                 }
                 media.media().set_video(self.video_on);
+                media.media().set_remote_video(self.friend_video_on);
                 self.media = Some(media);
             }
             Err(failure) => return step(life, &session.line, Input::Broke(failure)),

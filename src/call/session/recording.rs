@@ -8,6 +8,7 @@ use crate::call::channel::{RecordingTalk, Talk, clean};
 use crate::call::event::Notice;
 use crate::call::recording::{Act, Recording};
 use crate::config::VideoChoice;
+use crate::media::has_place;
 use crate::media::record::muxer::{Setting, TrackId};
 use crate::media::record::{Clock, MakeFile, News, Recorder};
 use crate::share::name::{recording_name, typed_path};
@@ -58,6 +59,11 @@ impl Conversation {
 
     /// It shall begin, there, or end.
     pub(super) async fn record(&mut self, session: &Session, on: bool, path: Option<PathBuf>) {
+        // Known before the friend is told that there is a recording.
+        if let Some(path) = path.as_ref().filter(|path| on && !path.is_dir() && !has_place(path)) {
+            let message = format!("Nothing is recorded: there is no folder for {}.", path.display());
+            return session.warn("recording_failed", message, "Another place: /record on PATH.").await;
+        }
         let acts = self.recordings.state.wish(session.now(), on, path);
         self.carry_out_recording(session, acts).await;
     }

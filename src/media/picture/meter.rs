@@ -33,6 +33,8 @@ impl Rate {
 #[derive(Debug, Default)]
 pub(super) struct Freezes {
     last: Option<Duration>,
+    /// No picture is expected; what still comes was on its way.
+    paused: bool,
     count: u32,
     total: Duration,
 }
@@ -41,13 +43,13 @@ impl Freezes {
     /// A picture was shown.
     pub(super) fn shown(&mut self, now: Duration) {
         (self.count, self.total) = self.until(now);
-        self.last = Some(now);
+        self.last = (!self.paused).then_some(now);
     }
 
-    /// None is expected: standing still is no freeze until the next one.
-    pub(super) fn pause(&mut self, now: Duration) {
+    /// Pictures are expected from now on, or none: then standing still is no freeze.
+    pub(super) fn expect(&mut self, now: Duration, pictures: bool) {
         (self.count, self.total) = self.until(now);
-        self.last = None;
+        (self.paused, self.last) = (!pictures, None);
     }
 
     /// How many so far, and how long in all, the one that lasts included.
@@ -95,7 +97,10 @@ mod tests {
         assert!(freezes.lasts(ms(10_700)) && !freezes.lasts(ms(10_400)));
         freezes.shown(ms(10_800));
         assert_eq!(freezes.until(ms(10_900)), (1, ms(800)));
-        freezes.pause(ms(11_000));
+        freezes.expect(ms(11_000), false);
+        freezes.shown(ms(11_050));
+        assert_eq!(freezes.until(ms(19_000)), (1, ms(800)), "the last one was on its way");
+        freezes.expect(ms(19_500), true);
         freezes.shown(ms(20_000));
         assert_eq!(freezes.until(ms(20_100)), (1, ms(800)));
     }

@@ -118,9 +118,7 @@ impl Shared {
     }
 
     pub(super) fn remote_on(&self, on: bool) {
-        if !on {
-            lock(&self.counters).freezes.pause(self.now());
-        }
+        lock(&self.counters).freezes.expect(self.now(), on);
     }
 
     pub(super) fn frame_sent(&self) {

@@ -46,6 +46,7 @@ pub(super) fn call(model: &mut Model, event: CallEvent) -> Vec<Effect> {
         CallEvent::Warning(notice) => self::notice(model, &notice, false),
         CallEvent::Error(notice) => self::notice(model, &notice, true),
         CallEvent::Mended { code } => {
+            model.no_microphone &= code != "microphone_lost";
             let message = format!("Over: {}.", code.replace('_', " "));
             model.notice = Some(Shown { error: false, message, help: String::new(), at: model.now });
         }
@@ -106,6 +107,10 @@ fn state(model: &mut Model, event: &StateEvent) -> Vec<Effect> {
         _ => {}
     }
     if let Some(next) = next_screen(model, event.state) {
+        // What was wrong with the codes before the right one is past.
+        if matches!(model.screen, Screen::Prompt(_)) {
+            (model.progress, model.notice) = Default::default();
+        }
         model.screen = next;
         if matches!(model.layer, Layer::Reply(_)) && model.screen != Screen::Waiting {
             model.layer = Layer::None;
@@ -238,9 +243,15 @@ fn file(model: &mut Model, event: &FileEvent) {
             outcome(model, format!("Kept: {}", clean(path, SENTENCE)));
         }
         // A warning says why.
-        (FileState::Failed, Side::Remote) => outcome(model, format!("Did not arrive here: {name}")),
-        (FileState::Failed, Side::Local) => outcome(model, format!("Did not arrive there: {name}")),
-        (FileState::Refused, _) => {}
+        (FileState::Failed, Side::Remote) => {
+            chat(model, from, &format!("sent a file that did not arrive: {name}"));
+            outcome(model, format!("Did not arrive here: {name}"));
+        }
+        (FileState::Failed, Side::Local) => {
+            chat(model, from, &format!("sent a file that did not arrive: {name}"));
+            outcome(model, format!("Did not arrive there: {name}"));
+        }
+        (FileState::Refused, _) => chat(model, from, &format!("offered a file that was refused: {name}")),
     }
     if model.transfer.as_ref().is_some_and(|moving| moving.name == name) {
         model.transfer = None;
@@ -283,6 +294,7 @@ fn notice(model: &mut Model, notice: &Notice, error: bool) {
     if model.connected.is_none() {
         progress(model, &message);
     }
+    model.no_microphone |= matches!(notice.code, "no_microphone" | "microphone_lost");
     if notice.code.starts_with("recording_") || notice.code == "disk_full" {
         model.recording.wished = false;
     }

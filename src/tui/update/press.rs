@@ -5,24 +5,26 @@ use crate::call::event::Command;
 use crate::tui::input::TextInput;
 use crate::tui::keys::{self, Action};
 use crate::tui::model::{
-    CHAT_LIMIT, CODE_LIMIT, Copied, CopyWhat, Layer, Model, PATH_LIMIT, Place, Role, Screen,
+    CHAT_LIMIT, CODE_LIMIT, Copied, CopyWhat, Layer, Model, PATH_LIMIT, Place, Role, Screen, Talking,
 };
 use crate::tui::view;
 use crossterm::event::{KeyEvent, KeyEventKind};
 use std::time::Duration;
 
-/// A held key is repeated after this at the latest, as keyboards are set.
-const REPEAT: Duration = Duration::from_millis(700);
+/// A held key is repeated after this at the latest, as keyboards are set; and then within this, again and again.
+const FIRST_REPEAT: Duration = Duration::from_millis(700);
+const REPEATS: Duration = Duration::from_millis(200);
 
 /// Applies a key press: an action of the table, or a letter of the line being typed.
 pub(super) fn press(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     if key.kind == KeyEventKind::Release {
         // Wherever one is by now: a held key is let go of once.
-        let held = keys::action(Place::Call, key) == Some(Action::Talk) && model.talk.is_some();
-        return if held { talk(model, false) } else { Vec::new() };
+        let held = keys::action(Place::Call, key) == Some(Action::Talk);
+        return if held { hush(model) } else { Vec::new() };
     }
     if let Some(action) = keys::action(model.place(), key) {
-        return act(model, action);
+        let repeated = key.kind == KeyEventKind::Repeat;
+        return if action == Action::Talk { talk(model, repeated) } else { act(model, action) };
     }
     if let Some(input) = input(model) {
         input.edit(key);
@@ -30,16 +32,31 @@ pub(super) fn press(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     Vec::new()
 }
 
-/// The key that is held to speak goes down, or up. A terminal that tells no release repeats the press while it
-/// is held: presses in quick succession are one.
-fn talk(model: &mut Model, down: bool) -> Vec<Effect> {
-    let last = if down { model.talk.replace(model.now) } else { model.talk.take() };
-    let repeated = down && last.is_some_and(|last| model.now.saturating_sub(last) < REPEAT);
-    if repeated {
-        return Vec::new();
+/// The key that is held to speak goes down. A terminal that tells no release repeats the press while it is held:
+/// presses in quick succession are one.
+fn talk(model: &mut Model, repeated: bool) -> Vec<Effect> {
+    let now = model.now;
+    if let Some(talking) = &mut model.talk {
+        let patience = if talking.repeats { REPEATS } else { FIRST_REPEAT };
+        if repeated || now.saturating_sub(talking.last) < patience {
+            (talking.last, talking.repeats) = (now, true);
+            return Vec::new();
+        }
     }
-    model.local.muted = !model.local.muted;
-    vec![Effect::Command(Command::Mute(model.local.muted))]
+    let back = model.local.muted;
+    model.talk = Some(Talking { last: now, repeats: false, back: Some(back) });
+    mute(model, !back)
+}
+
+/// It is let go of: all is as it was, unless another key has changed it meanwhile.
+fn hush(model: &mut Model) -> Vec<Effect> {
+    let back = model.talk.take().and_then(|talking| talking.back);
+    back.filter(|back| *back != model.local.muted).map_or_else(Vec::new, |back| mute(model, back))
+}
+
+fn mute(model: &mut Model, muted: bool) -> Vec<Effect> {
+    model.local.muted = muted;
+    vec![Effect::Command(Command::Mute(muted))]
 }
 
 /// An empty line for a message.
@@ -64,10 +81,10 @@ fn input(model: &mut Model) -> Option<&mut TextInput> {
 fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
         Action::Mute => {
-            model.local.muted = !model.local.muted;
-            return vec![Effect::Command(Command::Mute(model.local.muted))];
+            model.talk.iter_mut().for_each(|talking| talking.back = None);
+            return mute(model, !model.local.muted);
         }
-        Action::Talk => return talk(model, true),
+        Action::Talk => return talk(model, false),
         Action::Headphones => {
             model.headphones = !model.headphones;
             return vec![Effect::Command(Command::Headphones(model.headphones))];

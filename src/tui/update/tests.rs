@@ -161,8 +161,10 @@ fn space_is_held_to_speak_where_releases_are_told() {
     bench.key(KeyCode::Char('m'));
     let mut key = KeyEvent::new(KeyCode::Char(' '), KeyModifiers::NONE);
     assert_eq!(bench.send(Msg::Key(key)), command(Command::Mute(false)));
-    for held in [KeyEventKind::Repeat, KeyEventKind::Press, KeyEventKind::Repeat] {
-        bench.now += Duration::from_millis(600);
+    for (held, after) in
+        [(KeyEventKind::Repeat, 900), (KeyEventKind::Press, 150), (KeyEventKind::Repeat, 600)]
+    {
+        bench.now += Duration::from_millis(after);
         key.kind = held;
         assert_eq!(bench.send(Msg::Key(key)), []);
     }
@@ -171,6 +173,20 @@ fn space_is_held_to_speak_where_releases_are_told() {
     assert_eq!(bench.send(Msg::Key(key)), [], "it is let go of once");
     key.kind = KeyEventKind::Press;
     assert_eq!(bench.send(Msg::Key(key)), command(Command::Mute(false)), "at once again");
+    // Whoever mutes while it is held is muted, and stays so when it is let go of.
+    assert_eq!(bench.key(KeyCode::Char('m')), command(Command::Mute(true)));
+    key.kind = KeyEventKind::Release;
+    assert_eq!(bench.send(Msg::Key(key)), []);
+    assert!(bench.model.local.muted);
+}
+
+#[test]
+fn whoever_is_asked_something_can_mute() {
+    for opens in ['?', 'w', 'q'] {
+        let mut bench = Bench::connected(Role::Offer);
+        bench.key(KeyCode::Char(opens));
+        assert_eq!(bench.key(KeyCode::Char('m')), command(Command::Mute(true)), "under {opens}");
+    }
 }
 
 #[test]
@@ -183,6 +199,12 @@ fn space_is_tapped_to_speak_where_no_release_is_told() {
         bench.now += Duration::from_millis(30);
         assert_eq!(bench.key(KeyCode::Char(' ')), [], "the keyboard's own repetition");
     }
+    bench.now += Duration::from_millis(300);
+    assert_eq!(
+        bench.key(KeyCode::Char(' ')),
+        command(Command::Mute(true)),
+        "it was let go of, or would repeat"
+    );
 }
 
 #[test]

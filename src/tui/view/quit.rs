@@ -14,8 +14,11 @@ pub(super) const SIZE: (u16, u16) = (40, 5);
 /// Draws it.
 pub(super) fn view(model: &Model, frame: &mut Frame, area: Rect) {
     let inside = parts::panel(model, frame, area, "Leave?");
-    let question =
-        if model.screen == Screen::Call { "Hang up the call?" } else { "Give up this call? Its code dies." };
+    let question = match model.screen {
+        Screen::Call if model.transfer.is_some() => "Hang up? A file is on its way.",
+        Screen::Call => "Hang up the call?",
+        _ => "Give up this call? Its code dies.",
+    };
     parts::lines(
         frame,
         Rect { height: 1.min(inside.height), ..inside },

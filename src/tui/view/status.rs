@@ -51,7 +51,10 @@ pub(super) fn network(model: &Model, columns: usize) -> Line<'static> {
         }
         None => facts.push((path_text(model), Tone::Plain)),
     }
-    if model.lost.is_none() && model.stats.as_ref().is_some_and(|stats| stats.video.frozen) {
+    if model.lost.is_none()
+        && !model.remote.video_off
+        && model.stats.as_ref().is_some_and(|stats| stats.video.frozen)
+    {
         facts.push(("picture frozen".into(), Tone::Warn));
     }
     if let Some(stats) = &model.stats {
@@ -84,14 +87,19 @@ pub(super) fn network(model: &Model, columns: usize) -> Line<'static> {
 pub(super) fn people(model: &Model, columns: usize) -> Line<'static> {
     let mut facts = Vec::new();
     facts.extend(recording(model).map(|words| (words, Tone::Alarm)));
-    if model.unread > 0 {
-        facts.push((format!("{} unread: c", model.unread), Tone::Warn));
-    }
     if model.local.muted {
         facts.push(("YOU ARE MUTED".to_owned(), Tone::Warn));
+    } else if model.talk.is_some_and(|talking| talking.back == Some(true)) {
+        facts.push(("YOU ARE HEARD (Space)".to_owned(), Tone::Good));
+    }
+    if model.no_microphone {
+        facts.push(("no microphone".to_owned(), Tone::Warn));
     }
     if model.local.video_off {
         facts.push(("your camera is off".to_owned(), Tone::Warn));
+    }
+    if model.unread > 0 {
+        facts.push((format!("{} unread: c", model.unread), Tone::Warn));
     }
     if model.headphones {
         facts.push(("headphones".to_owned(), Tone::Dim));
