@@ -29,17 +29,27 @@ pub struct Sample {
     pub codecs: CodecNames,
 }
 
+/// Rates of less time than this are chance: of a moment after a stop, or when they are asked for just after they were
+/// told.
+const SHORTEST: Duration = Duration::from_millis(500);
+
 /// Turns samples into rates.
 #[derive(Debug, Default)]
 pub struct Meter {
-    last: Option<(Duration, Sample)>,
+    /// The sample that rates are since, and the latest that may follow it.
+    base: Option<(Duration, Sample)>,
+    latest: Option<(Duration, Sample)>,
 }
 
 impl Meter {
-    /// Takes a sample; rates are those since the one before, which is a second old or so.
+    /// Takes a sample; rates are those since one that is half a second old at least, and a second or so as a rule.
     pub fn take(&mut self, now: Duration, sample: Sample) -> StatsEvent {
+        let is_old = |(at, _): &mut (Duration, Sample)| now.saturating_sub(*at) >= SHORTEST;
+        if let Some(latest) = self.latest.take_if(is_old) {
+            self.base = Some(latest);
+        }
         let none = (now.saturating_sub(Duration::from_secs(1)), sample.clone());
-        let (then, before) = self.last.as_ref().unwrap_or(&none);
+        let (then, before) = self.base.as_ref().unwrap_or(&none);
         let seconds = now.saturating_sub(*then).as_secs_f32().max(0.001);
         let per_second = |now: u64, before: u64| now.saturating_sub(before) as f32 / seconds;
         let kbps = |now: u64, before: u64| (per_second(now, before) * 8.0 / 1_000.0).round() as u32;
@@ -83,7 +93,7 @@ impl Meter {
             relayed_bytes: sample.relayed_bytes,
             codecs: sample.codecs.clone(),
         };
-        self.last = Some((now, sample));
+        self.latest.get_or_insert((now, sample));
         event
     }
 }
@@ -124,6 +134,18 @@ mod tests {
         assert!((stats.received.loss - 0.2).abs() < 1e-6);
         assert!((stats.video.shown_fps - 30.0).abs() < 1e-3);
         assert!((stats.video.sent_fps - 60.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_moment_is_no_time_for_a_rate() {
+        let mut meter = Meter::default();
+        let mut shown = Vec::new();
+        // A program that was stopped for seven seconds tells twice at once afterwards.
+        for (at, frames) in [(1_000, 0), (2_000, 30), (9_000, 30), (9_030, 50), (10_000, 80), (10_010, 81)] {
+            let stats = meter.take(Duration::from_millis(at), sample(0, 0, frames));
+            shown.push(stats.video.shown_fps.round() as u32);
+        }
+        assert_eq!(shown, [0, 30, 0, 3, 50, 50]);
     }
 
     #[test]

@@ -144,6 +144,9 @@ fn a_machine_whose_address_changes_stays_in_its_call() {
     for (machine, from, to) in [("alice", "10.9.0.1", "10.9.0.7"), ("bob", "10.9.0.2", "10.9.0.8")] {
         lab.run(machine, &format!("ip addr del {from}/24 dev eth0 && ip addr add {to}/24 dev eth0"));
         let moved = Instant::now();
+        // Said into the connection that is of no use any more, before anybody has noticed.
+        ends.alice.type_line(&format!("/say from {from}"));
+        ends.alice.type_line(if machine == "alice" { "/video off" } else { "/video on" });
         for end in [&mut ends.alice, &mut ends.bob] {
             end.wait_for("path", BACK, |event| {
                 let at = |end: &str| event[end].as_str().is_some_and(|address| address.starts_with(to));
@@ -152,7 +155,18 @@ fn a_machine_whose_address_changes_stays_in_its_call() {
             end.hears(0.0, BACK);
         }
         support::measured(&format!("sound again after {machine} has another address"), moved.elapsed());
+        let off = machine == "alice";
+        let all = |event: &serde_json::Value| event["event"] == "remote" && event["video_off"] == off;
+        if !ends.bob.of_kind("remote").any(all) {
+            ends.bob.wait_for("what alice's camera does", SOON, all);
+        }
     }
+    let is_last = |event: &serde_json::Value| event["text"] == "from 10.9.0.2";
+    if !ends.bob.of_kind("chat").any(is_last) {
+        ends.bob.wait_for("alice's last line", SOON, is_last);
+    }
+    let lines: Vec<&str> = ends.bob.of_kind("chat").filter_map(|event| event["text"].as_str()).collect();
+    assert_eq!(lines, ["from 10.9.0.1", "from 10.9.0.2"], "each line once, and in order");
     ends.hang_up();
 }
 

@@ -167,8 +167,11 @@ impl Conversation {
                 self.carry_out_files(session, acts).await;
             }
             Ok(about) => {
-                let what = if about.is_dir() { "a folder" } else { "not a plain file" };
-                let help = "Pack a folder into one file first, for example with tar or zip.";
+                let (what, help) = if about.is_dir() {
+                    ("a folder", "Pack it into one file first, for example with tar or zip.")
+                } else {
+                    ("not a plain file", "Only what lies on a disk can be sent.")
+                };
                 session.warn("file_unreadable", format!("{shown} is {what}."), help).await;
             }
             Err(error) => {
