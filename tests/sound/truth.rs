@@ -57,17 +57,20 @@ fn the_delay_of_sound_that_is_told_is_the_one_that_is_heard() {
     for _ in 0..8 {
         told(&mut bob, |_| true);
     }
+    let before = bob.of_kind("stats").count();
     let mut heard = ear::mouth_to_ear(&pulse, "micsrc", "spk2", 10).delays;
     assert!(heard.len() >= 5, "{} of 10 chirps heard", heard.len());
     heard.sort_by(f64::total_cmp);
     let middle = heard[heard.len() / 2];
     bob.take_what_came();
+    // While the chirps were on their way: the buffer may become shorter meanwhile, or longer on a busy machine.
     let told: Vec<f64> =
-        bob.of_kind("stats").filter_map(|event| event["audio"]["delay_ms"].as_f64()).collect();
-    let last = *told.last().expect("a delay is told");
+        bob.of_kind("stats").skip(before).filter_map(|event| event["audio"]["delay_ms"].as_f64()).collect();
     println!("heard {heard:.1?} ms, told {told:.1?} ms");
+    let least = told.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = told.iter().copied().fold(0.0, f64::max);
     // A busy machine is late in ways that PulseAudio does not tell of.
-    assert!((last - middle).abs() < 40.0, "told {last} ms, heard {middle} ms");
+    assert!((least - 40.0..most + 40.0).contains(&middle), "told {least} to {most} ms, heard {middle} ms");
 }
 
 /// Reads a Y4M file as it grows: when each picture came, and how old it was.
