@@ -104,8 +104,11 @@ pub(super) fn people(model: &Model, columns: usize) -> Line<'static> {
     if model.headphones {
         facts.push(("headphones".to_owned(), Tone::Dim));
     }
+    let [own, friends] = levels(model);
+    facts.extend(own.map(|level| (format!("you {level}"), Tone::Plain)));
     let friend = if model.role == Role::Demo { "a call of two ends on this machine" } else { model.friend() };
-    facts.push((text::clip(friend, columns / 2), Tone::Title));
+    let level = friends.map(|level| format!(" {level}")).unwrap_or_default();
+    facts.push((text::clip(friend, columns / 2) + &level, Tone::Title));
     if model.remote.muted {
         facts.push(("muted".to_owned(), Tone::Warn));
     }
@@ -127,6 +130,22 @@ pub(super) fn people(model: &Model, columns: usize) -> Line<'static> {
         ));
     }
     join(model, columns, facts)
+}
+
+/// How loud this end and the friend are, each as a column: it falls as slowly as a programme meter, so a look a second
+/// shows whether a voice comes through. None of who is muted or has no microphone.
+fn levels(model: &Model) -> [Option<char>; 2] {
+    let Some(audio) = model.stats.as_ref().map(|stats| &stats.audio) else { return [None; 2] };
+    let own = audio.level_in_dbfs.filter(|_| !model.local.muted);
+    let friends = audio.level_out_dbfs.filter(|_| !model.remote.muted);
+    [own, friends].map(|level| level.map(column))
+}
+
+/// From silence, below -56 dBFS, in steps of 8 dB: speech is in the middle.
+fn column(dbfs: f32) -> char {
+    const COLUMNS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let step = ((dbfs + 64.0) / 8.0).clamp(0.0, 7.0) as usize;
+    COLUMNS.get(step).copied().unwrap_or('▁')
 }
 
 /// Who records the call: never left out.
@@ -154,4 +173,18 @@ fn join(model: &Model, columns: usize, facts: Vec<(String, Tone)>) -> Line<'stat
         spans.push(Span::styled(text::clip(&fact, columns), style(model, tone)));
     }
     Line::from(spans)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_low_and_a_voice_in_the_middle() {
+        for (dbfs, want) in
+            [(-100.0, '▁'), (-57.0, '▁'), (-30.0, '▅'), (-20.0, '▆'), (0.0, '█'), (f32::NAN, '▁')]
+        {
+            assert_eq!(column(dbfs), want, "{dbfs}");
+        }
+    }
 }
