@@ -262,7 +262,8 @@ pub fn probe(config: &MediaConfig) -> Result<(), Failure> {
     picture::check(&config.video)?;
     match &config.audio {
         AudioChoice::Microphone(wanted) => sound::must_be_there(DeviceKind::Microphone, wanted.clone())?,
-        AudioChoice::File(path) => sound::open_wav(path).map(drop)?,
+        // What a pipe has said once it does not say again.
+        AudioChoice::File(path) if !is_pipe(path) => sound::open_wav(path).map(drop)?,
         _ => {}
     }
     match &config.speaker {
@@ -277,6 +278,10 @@ pub fn probe(config: &MediaConfig) -> Result<(), Failure> {
 pub fn has_place(path: &Path) -> bool {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     !path.is_dir() && folder.is_dir()
+}
+
+fn is_pipe(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir())
 }
 
 fn must_have_place(path: &Path, code: &'static str) -> Result<(), Failure> {

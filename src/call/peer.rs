@@ -234,7 +234,7 @@ impl Peer {
     /// `Closed` before `ChannelOpen` and after `ChannelClosed`; `Stack` for a message that is too long.
     pub async fn send(&self, message: &[u8]) -> Result<(), PeerError> {
         let channel = self.channel.get().ok_or(PeerError::Closed)?;
-        channel.send(message.into()).await?;
+        bulk::send(&*channel, message).await?;
         self.nudge.said();
         Ok(())
     }

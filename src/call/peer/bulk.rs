@@ -4,6 +4,7 @@ use super::PeerError;
 use crate::share::frame::MAX_FRAME;
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
 
@@ -11,6 +12,15 @@ use webrtc::data_channel::{DataChannel, DataChannelEvent};
 pub(super) const LABEL: &str = "p2pcall-files";
 /// Messages that may wait: more than may be on their way, as small as they may be (`share/pace.rs`).
 const WAITING: usize = 1_200;
+
+/// A remote end that reads nothing, or acknowledges nothing, fills a channel: nobody waits for it longer than this.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Sends one message by a channel.
+pub(super) async fn send(channel: &dyn DataChannel, message: &[u8]) -> Result<(), PeerError> {
+    let sent = tokio::time::timeout(PATIENCE, channel.send(message.into())).await;
+    Ok(sent.map_err(|_| PeerError::Stack("the channel is full".into()))??)
+}
 
 /// The channel, once it is open.
 #[derive(Clone)]
@@ -42,7 +52,7 @@ impl Bulk {
     /// Sends one message.
     pub(super) async fn send(&self, message: &[u8]) -> Result<(), PeerError> {
         let channel = self.open.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(channel.ok_or(PeerError::Closed)?.send(message.into()).await?)
+        send(&*channel.ok_or(PeerError::Closed)?, message).await
     }
 
     fn keep(&self, message: Bytes) {
