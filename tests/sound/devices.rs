@@ -275,8 +275,8 @@ fn a_rehearsal_plays_a_tone_and_records_what_is_spoken() {
         speech.kill().unwrap();
         speech.wait().unwrap();
         std::fs::remove_file(file).unwrap();
-        let player = std::thread::spawn(|| rehearsal::play(None, &rehearsal::tone(Duration::from_secs(3))));
-        let heard = pulse.hear(2.5);
+        let play = || rehearsal::play(None, &rehearsal::tone(Duration::from_secs(3)));
+        let (player, heard) = pulse.hear_after(2.0, || std::thread::spawn(play));
         player.join().unwrap().unwrap();
         let hertz = signal::frequency(&heard[heard.len() - 24_000..]);
         assert!((hertz - 440.0).abs() < 2.0, "{hertz} Hz");

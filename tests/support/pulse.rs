@@ -76,11 +76,21 @@ impl Pulse {
 
     /// What the speaker plays in so much time: 48 kHz mono.
     pub(crate) fn hear(&self, seconds: f32) -> Vec<f32> {
+        self.hear_after(seconds, || ()).1
+    }
+
+    /// What the speaker plays in so much time after this is done. It is done when listening has begun, which
+    /// takes up to two seconds where the null sink has rendered ahead.
+    pub(crate) fn hear_after<T>(&self, seconds: f32, act: impl FnOnce() -> T) -> (T, Vec<f32>) {
         let mut child = self.recorder();
+        let mut output = child.stdout.take().unwrap();
+        output.read_exact(&mut [0; 960]).unwrap();
+        let done = act();
         let mut bytes = vec![0; (seconds * 96_000.0) as usize / 2 * 2];
-        child.stdout.take().unwrap().read_exact(&mut bytes).unwrap();
+        output.read_exact(&mut bytes).unwrap();
         end(&mut child);
-        bytes.chunks_exact(2).map(|b| f32::from(i16::from_le_bytes([b[0], b[1]])) / 32_768.0).collect()
+        let sample = |b: &[u8]| f32::from(i16::from_le_bytes([b[0], b[1]])) / 32_768.0;
+        (done, bytes.chunks_exact(2).map(sample).collect())
     }
 
     /// What the speaker plays, the microphone hears, a little later and as loud.
