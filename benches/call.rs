@@ -49,6 +49,7 @@ mod call {
     )]
     pub(crate) mod sound {
         pub(crate) mod ear;
+        pub(crate) mod pty;
         pub(crate) mod pulse;
         pub(crate) mod signal;
     }

@@ -29,6 +29,7 @@ mod painter;
 mod pixels;
 mod place;
 mod quadrant;
+pub mod query;
 pub mod readback;
 mod sample;
 mod sextant;

@@ -20,6 +20,7 @@ pub mod input;
 pub mod keys;
 pub mod model;
 mod running;
+pub mod terminal;
 pub mod text;
 pub mod theme;
 pub mod update;
@@ -28,12 +29,12 @@ pub mod view;
 use crate::call::event::{CallEvent, CodeEvent, Command};
 use crate::cli;
 use crate::error::{Exit, Failure};
-use crate::picture::{CellSize, Facts};
 use crate::tui::feed::{Painters, PictureFeed};
 use crate::tui::guard::{Guard, OnScreen};
-use crate::tui::host::{Keyboard, Output};
+use crate::tui::host::{Input, Keyboard, Output};
 use crate::tui::model::{Ended, Role, Share, Titles};
 use crate::tui::running::{World, show};
+use crate::tui::update::Msg;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -105,11 +106,16 @@ async fn open(mut setup: TuiSetup) -> io::Result<Ended> {
     }
     let size = crossterm::terminal::size()?;
     let guard = Guard::enter(setup.log.take())?;
+    let (facts, typed) = terminal::facts(setup.render);
     let (to_input, input) = mpsc::channel(INPUT_QUEUE);
+    for key in typed {
+        // Room for more of them than anybody types in that time.
+        let _ = to_input.try_send(Input::Msg(Msg::Key(key)));
+    }
     let signals = tokio::spawn(host::signals(to_input.clone()));
     let keyboard = Keyboard::read(to_input)?;
     let tool = clipboard::tool(|name| std::env::var(name).ok(), clipboard::in_path);
-    let (look, picture) = theme::looks(setup.render, setup.color, &facts());
+    let (look, picture) = theme::looks(setup.render, setup.color, &facts);
     let world = World {
         input,
         output: Output::to_terminal()?,
@@ -128,15 +134,4 @@ async fn open(mut setup: TuiSetup) -> io::Result<Ended> {
     drop(keyboard);
     signals.abort();
     ended
-}
-
-/// What the environment and the terminal's driver tell of the terminal.
-fn facts() -> Facts {
-    let mut facts = Facts::from_env(|name| std::env::var(name).ok());
-    if let Ok(size) = crossterm::terminal::window_size() {
-        let cell = |pixels: u16, cells: u16| pixels.checked_div(cells).filter(|pixels| *pixels > 0);
-        let (width, height) = (cell(size.width, size.columns), cell(size.height, size.rows));
-        facts.answers.cell = width.zip(height).map(|(width, height)| CellSize { width, height });
-    }
-    facts
 }

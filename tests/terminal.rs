@@ -1,12 +1,20 @@
-//! The full screen on a real terminal: tmux plays it, types and reads the screen back.
+//! The full screen on a real terminal: tmux plays it, types and reads the screen back; where the terminal's own answers
+//! count, the test is the terminal.
 #![expect(
     clippy::expect_used,
     clippy::disallowed_methods,
     clippy::print_stdout,
+    clippy::panic,
     reason = "a test fails by panicking, waits by the clock, and says what it skips"
 )]
 
+#[path = "support/pty.rs"]
+mod pty;
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::process::Command;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// A call between two ends in one process takes some seconds on a slow machine.
@@ -162,4 +170,75 @@ fn without_a_terminal_the_full_screen_says_so() {
     let output = output.expect("it runs");
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && words.contains("--headless"), "{words}");
+}
+
+/// A terminal that the test plays: what it is sent, and what it says.
+struct Played {
+    child: std::process::Child,
+    sent: mpsc::Receiver<Vec<u8>>,
+    seen: Vec<u8>,
+    keyboard: File,
+}
+
+impl Played {
+    fn demo() -> Self {
+        let (ours, theirs) = pty::pseudo_terminal((100, 30)).expect("a pseudo-terminal");
+        let mut command = pty::command_on(&theirs, env!("CARGO_BIN_EXE_p2pcall")).expect("its handles");
+        let child = command.arg("demo").args(QUIET.split(' ')).spawn().expect("setsid starts");
+        let mut output = File::from(ours);
+        let keyboard = output.try_clone().expect("a handle");
+        let (sender, sent) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut piece = vec![0; 65_536];
+            while let Ok(count @ 1..) = output.read(&mut piece) {
+                if sender.send(piece.get(..count).unwrap_or_default().to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, sent, seen: Vec::new(), keyboard }
+    }
+
+    fn say(&mut self, bytes: &[u8]) {
+        self.keyboard.write_all(bytes).expect("it reads");
+    }
+
+    fn await_sent(&mut self, what: &[u8]) {
+        let deadline = Instant::now() + SOON;
+        while !self.seen.windows(what.len()).any(|window| window == what) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            self.seen.extend(self.sent.recv_timeout(left).unwrap_or_else(|error| {
+                panic!("no {} in {} bytes: {error}", what.escape_ascii(), self.seen.len())
+            }));
+        }
+    }
+}
+
+impl Drop for Played {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_terminal_that_says_it_takes_pixels_gets_them_and_what_was_typed_meanwhile_is_not_lost() {
+    let end = b"\x1b[c";
+    for (answers, pixels) in [
+        (&b"\x1b_Gi=31;OK\x1b\\\x1b[?62;c"[..], &b"\x1b_Ga=t,f=24"[..]),
+        // Sixels are as large as they are: where the cells' size is not known there are none.
+        (b"\x1b[?62;4;6c", "\u{2580}".as_bytes()),
+    ] {
+        let mut terminal = Played::demo();
+        terminal.await_sent(end);
+        terminal.say(&[b"?", answers].concat());
+        terminal.await_sent(pixels);
+        terminal.await_sent(b"microphone");
+        terminal.say(b"\x1b");
+        std::thread::sleep(Duration::from_millis(300));
+        terminal.say(b"q");
+        terminal.await_sent(b"Hang up");
+        terminal.say(b"y");
+        assert!(terminal.child.wait().expect("it ends").success());
+    }
 }

@@ -5,16 +5,12 @@ use super::end::{BINARY, End, Trouble, await_end};
 use super::figure::{Figure, Table, note, quantile, sorted};
 use super::pair::SYNTHETIC;
 use super::shown::{Reading, Shown};
+use super::sound::pty::{command_on, pseudo_terminal};
 use p2pcall::media::source::machine_clock;
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -101,32 +97,12 @@ type Watcher = JoinHandle<Result<Seen, Trouble>>;
 
 /// Starts `answer` on a new pseudo-terminal, which is its controlling one, and watches it.
 fn answer_on_a_terminal(code: &str, terminal: &[(&str, &str)]) -> Result<(Child, Watcher), Trouble> {
-    let (ours, theirs) = pseudo_terminal().map_err(|error| format!("no pseudo-terminal: {error}"))?;
-    let stdio = || theirs.try_clone().map(Stdio::from).map_err(|error| error.to_string());
-    // Not the terminal of whoever runs the benchmark: setsid (util-linux) makes the new one the process's own.
-    let mut command = Command::new("setsid");
-    command.args(["--ctty", BINARY, "answer", code]).args(SYNTHETIC);
-    command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
-    command.envs([("TERM", "xterm-256color"), ("COLORTERM", "truecolor"), ("LANG", "C.UTF-8")]);
-    command.env("XDG_CONFIG_HOME", "/nonexistent").envs(terminal.iter().copied());
-    command.stdin(stdio()?).stdout(stdio()?).stderr(stdio()?);
+    let (ours, theirs) = pseudo_terminal(SIZE).map_err(|error| format!("no pseudo-terminal: {error}"))?;
+    let mut command = command_on(&theirs, BINARY).map_err(|error| error.to_string())?;
+    command.args(["answer", code]).args(SYNTHETIC).envs(terminal.iter().copied());
     let child = command.spawn().map_err(|error| format!("setsid (of util-linux) does not start: {error}"))?;
     let watcher = std::thread::spawn(move || look(File::from(ours)));
     Ok((child, watcher))
-}
-
-/// Both sides of a new pseudo-terminal of our size.
-fn pseudo_terminal() -> std::io::Result<(OwnedFd, File)> {
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
-    grantpt(&ours)?;
-    unlockpt(&ours)?;
-    tcsetwinsize(&ours, Winsize { ws_col: SIZE.0, ws_row: SIZE.1, ws_xpixel: 0, ws_ypixel: 0 })?;
-    let name = ptsname(&ours, Vec::new())?;
-    let path = OsStr::from_bytes(name.as_bytes());
-    let mut options = File::options();
-    // Opened by a process with a terminal of its own it does not become that process's; std opens with CLOEXEC.
-    let theirs = options.read(true).write(true).open(path)?;
-    Ok((ours, theirs))
 }
 
 /// Parses all that the terminal is sent until nobody writes any more, and reads every screen's clock bar.

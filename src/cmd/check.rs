@@ -4,7 +4,7 @@ mod judge;
 mod preview;
 
 use super::settings;
-use crate::cli::CheckArgs;
+use crate::cli::{self, CheckArgs};
 use crate::config::{AudioChoice, MediaConfig, SpeakerChoice, VideoChoice, settle};
 use crate::error::{Exit, Failure};
 use crate::media::device::{DeviceError, DeviceKind};
@@ -12,7 +12,9 @@ use crate::media::frame::{SAMPLE_RATE, VideoFrame};
 use crate::media::level::{Loudness, Recording};
 use crate::media::rehearsal;
 use crate::media::source::{self, SourceConfig};
+use crate::picture::Facts;
 use crate::report::{self, Level, Line};
+use crate::tui::terminal;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -27,7 +29,10 @@ const PICTURES: u32 = 15;
 pub async fn run(args: CheckArgs) -> Result<Exit, Failure> {
     let file = settings::config_file()?;
     let config = settle::media(&args.media, &file)?;
-    let rehearsal = move || Check { quiet: args.json, lines: Vec::new(), exit: Exit::Ok }.all(&config);
+    let rehearsal = move || {
+        let (facts, _typed) = terminal::facts(cli::Render::Auto);
+        Check { quiet: args.json, facts, lines: Vec::new(), exit: Exit::Ok }.all(&config)
+    };
     let (lines, exit) = tokio::task::spawn_blocking(rehearsal).await.map_err(|error| {
         Failure::new(Exit::Failure, "internal", format!("The rehearsal broke: {error}."), "")
     })?;
@@ -41,6 +46,8 @@ pub async fn run(args: CheckArgs) -> Result<Exit, Failure> {
 struct Check {
     /// Nothing on the screen but the result.
     quiet: bool,
+    /// What the terminal can show.
+    facts: Facts,
     lines: Vec<Line>,
     exit: Exit,
 }
@@ -50,7 +57,7 @@ impl Check {
         let recording = self.microphone(&config.audio);
         self.speaker(&config.speaker, recording.as_deref());
         self.camera(config);
-        self.say(judge::terminal());
+        self.say(judge::terminal(&self.facts));
         (self.lines, self.exit)
     }
 
@@ -136,7 +143,7 @@ impl Check {
         match Self::take_pictures(config) {
             Ok(Some((picture, rate))) => {
                 if !self.quiet && std::io::stdout().is_terminal() {
-                    preview::show(&picture);
+                    preview::show(&picture, &self.facts);
                 }
                 self.say(judge::picture(&picture, rate));
             }

@@ -143,6 +143,12 @@ impl Facts {
         }
     }
 
+    /// Whether its answers would change anything, and it is near: far away they might come when nobody waits for
+    /// them any more, and be taken for keys.
+    pub fn may_be_asked(&self) -> bool {
+        !self.ssh && !self.multiplexed && !["", "dumb", "linux"].contains(&self.term.as_str())
+    }
+
     /// Is it one of these, by its own name or by `TERM`?
     fn is_one_of(&self, names: &[&str]) -> bool {
         names.iter().any(|name| self.program.contains(name) || self.term.contains(name))

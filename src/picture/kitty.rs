@@ -43,7 +43,7 @@ impl Protocol for Kitty {
             move_to(out, tile.cells.as_position());
             let Tile { cells, x, y, width, height } = tile;
             let place = format!(
-                "a=p,i={id},p={number},x={x},y={y},w={width},h={height},c={},r={},C=1,z=-1,q=2",
+                "a=p,i={id},p={number},x={x},y={y},w={width},h={height},c={},r={},C=1,q=2",
                 cells.width, cells.height
             );
             command(out, &place, b"");

@@ -82,7 +82,7 @@ fn index(pixel: Rgb) -> u8 {
 fn write_tile<'a>(out: &mut Vec<u8>, columns: &[usize], height: usize, row: impl Fn(usize) -> &'a [u8]) {
     let width: usize = columns.iter().sum();
     out.extend_from_slice(format!("\x1bP0;1;0q\"1;1;{width};{height}").as_bytes());
-    let mut defined = [false; COLORS];
+    define(out, (0..height).flat_map(|y| row(y).iter().copied()));
     let mut masks = vec![0u8; COLORS * columns.len()];
     for top in (0..height).step_by(BAND) {
         let mut used = [false; COLORS];
@@ -97,9 +97,9 @@ fn write_tile<'a>(out: &mut Vec<u8>, columns: &[usize], height: usize, row: impl
                 }
             }
         }
-        let colors = masks.chunks_exact_mut(columns.len().max(1)).zip(used).zip(&mut defined).zip(0u8..);
-        for (((masks, _), defined), color) in colors.filter(|(((_, used), _), _)| *used) {
-            select(out, color, std::mem::replace(defined, true));
+        let colors = masks.chunks_exact_mut(columns.len().max(1)).zip(used).zip(0u8..);
+        for ((masks, _), color) in colors.filter(|((_, used), _)| *used) {
+            out.extend_from_slice(format!("#{color}").as_bytes());
             runs(out, masks, columns);
             masks.fill(0);
             out.push(b'$');
@@ -109,16 +109,20 @@ fn write_tile<'a>(out: &mut Vec<u8>, columns: &[usize], height: usize, row: impl
     out.extend_from_slice(b"\x1b\\");
 }
 
-/// Selects a colour, and says what it is if that has not been said yet: in hundredths of red, green and blue.
-fn select(out: &mut Vec<u8>, color: u8, defined: bool) {
-    let text = if defined {
-        format!("#{color}")
-    } else {
+/// Says what the colours are, in hundredths of red, green and blue: all of them before the first pixel, for xterm
+/// gives pixels of bands above the colour that is defined below them.
+fn define(out: &mut Vec<u8>, colors: impl Iterator<Item = u8>) {
+    let mut used = [false; COLORS];
+    for color in colors {
+        if let Some(used) = used.get_mut(usize::from(color)) {
+            *used = true;
+        }
+    }
+    for (_, color) in used.into_iter().zip(0u8..).filter(|(used, _)| *used) {
         let [red, green, blue] =
             palette_color(color.saturating_add(FIRST)).map(|part| (u32::from(part) * 100 + 127) / 255);
-        format!("#{color};2;{red};{green};{blue}")
-    };
-    out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice(format!("#{color};2;{red};{green};{blue}").as_bytes());
+    }
 }
 
 /// One pass: a byte for each pixel column of six, repeated ones counted. What is empty at the end is left out.
@@ -150,7 +154,7 @@ mod tests {
         for (band, passes) in format!("#{body}").split('-').enumerate() {
             for pass in passes.split('$').filter(|pass| !pass.is_empty()) {
                 let data_at = pass.find(|c: char| !"#;0123456789".contains(c)).unwrap();
-                let color: u8 = pass[1..data_at].split(';').next().unwrap().parse().unwrap();
+                let color: u8 = pass[..data_at].rsplit('#').next().unwrap().parse().unwrap();
                 let (mut x, mut count) = (0, String::new());
                 for c in pass[data_at..].chars() {
                     match c {
@@ -180,10 +184,13 @@ mod tests {
         assert_eq!((columns.len(), columns[0], columns[18]), (19, 1, 2));
         let mut out = Vec::new();
         write_tile(&mut out, &columns, 20, |y| &rows[y]);
-        let pixels = read(&String::from_utf8(out).unwrap(), 37, 20);
+        let text = String::from_utf8(out).unwrap();
+        let pixels = read(&text, 37, 20);
         for (at, pixel) in pixels.into_iter().enumerate() {
             assert_eq!(pixel, Some(color((at % 37).div_ceil(2), at / 37)), "{at}");
         }
+        let (last_definition, first_pixel) = (text.rfind(";2;"), text.find(['?', '@', '~']));
+        assert!(last_definition < first_pixel, "{text}");
     }
 
     #[test]
@@ -198,6 +205,6 @@ mod tests {
         let mut out = Vec::new();
         Sixel::write(&mut out, &Image { width: 80, height: 80, pixels: &pixels }, &[tile], &view, false);
         let text = String::from_utf8(out).unwrap();
-        assert!(text.contains("\"1;1;160;160#215;2;100;100;100!160~$-"), "{text}");
+        assert!(text.contains("\"1;1;160;160#215;2;100;100;100#215!160~$-"), "{text}");
     }
 }

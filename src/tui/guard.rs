@@ -120,6 +120,17 @@ pub fn is_listening() -> bool {
     !STUCK.load(Ordering::Relaxed)
 }
 
+/// Does this while the terminal is raw: what it is asked it answers unseen, and without an Enter.
+pub fn raw<T>(act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    if crossterm::terminal::is_raw_mode_enabled()? {
+        return act();
+    }
+    crossterm::terminal::enable_raw_mode()?;
+    let done = act();
+    crossterm::terminal::disable_raw_mode()?;
+    done
+}
+
 /// Gives the terminal back, once.
 fn restore() {
     let Some(held) = lock(&HELD).take() else { return };
@@ -160,6 +171,11 @@ fn write(bytes: &[u8]) -> io::Result<()> {
         }
     };
     write_all(bytes)
+}
+
+/// Asks the terminal something while no frame is on its way.
+pub fn ask(question: &[u8]) -> io::Result<()> {
+    write(question)
 }
 
 /// Past Rust's own buffer, in as few writes as the kernel takes.

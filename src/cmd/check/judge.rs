@@ -3,6 +3,7 @@
 use crate::cli;
 use crate::media::frame::VideoFrame;
 use crate::media::level::Recording;
+use crate::picture::Facts;
 use crate::report::{Level, Line};
 use crate::tui;
 
@@ -60,7 +61,7 @@ pub(super) fn picture(picture: &VideoFrame, rate: f32) -> Line {
 }
 
 /// What the terminal can show.
-pub(super) fn terminal() -> Line {
+pub(super) fn terminal(facts: &Facts) -> Line {
     let Ok((columns, rows)) = crossterm::terminal::size() else {
         return Line::new(
             "terminal",
@@ -69,8 +70,7 @@ pub(super) fn terminal() -> Line {
             "A call without one: --headless.",
         );
     };
-    let facts = crate::picture::Facts::from_env(|name| std::env::var(name).ok());
-    let (_, look) = tui::theme::looks(cli::Render::Auto, cli::Color::Auto, &facts);
+    let (_, look) = tui::theme::looks(cli::Render::Auto, cli::Color::Auto, facts);
     let text = format!("{columns}x{rows} cells, pictures as {:?} in {:?} colours", look.mode, look.color)
         .to_lowercase();
     if columns < 40 || rows < 12 {

@@ -2,7 +2,7 @@
 
 use crate::cli;
 use crate::media::frame::VideoFrame;
-use crate::picture::{CellSize, Facts, Frame, Painter, PictureSource, Plane, place};
+use crate::picture::{Facts, Frame, Painter, PictureSource, Plane, place};
 use crate::tui::theme;
 use ratatui::layout::Rect;
 use std::io::Write;
@@ -12,7 +12,7 @@ use std::time::Duration;
 const ROWS: u16 = 14;
 
 /// Draws a picture above the cursor, which must be in a terminal.
-pub(super) fn show(picture: &VideoFrame) {
+pub(super) fn show(picture: &VideoFrame, facts: &Facts) {
     let Ok((columns, rows)) = crossterm::terminal::size() else { return };
     let mut out = std::io::stdout();
     let height = ROWS.min(rows.saturating_sub(2));
@@ -21,9 +21,8 @@ pub(super) fn show(picture: &VideoFrame) {
     let _ = out.flush();
     let Ok((_, row)) = crossterm::cursor::position() else { return };
     let room = Rect::new(5, row.saturating_sub(height), columns.saturating_sub(5), height);
-    let facts = Facts::from_env(|name| std::env::var(name).ok());
-    let (_, look) = theme::looks(cli::Render::Auto, cli::Color::Auto, &facts);
-    let fitted = place((picture.width, picture.height), room, CellSize::default());
+    let (_, look) = theme::looks(cli::Render::Auto, cli::Color::Auto, facts);
+    let fitted = place((picture.width, picture.height), room, look.cell);
     let mut painter = Painter::new(look, Rect { x: room.x, ..fitted }).mirrored();
     let half = picture.width as usize / 2;
     let plane = |samples, stride| Plane { samples, stride };
