@@ -326,7 +326,7 @@ pub enum When {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Render {
-    /// The best the terminal is known to draw.
+    /// The best the terminal says that it takes, or is known to draw.
     #[default]
     Auto,
     /// The kitty graphics protocol.
