@@ -8,6 +8,7 @@ use p2pcall::call::event::{
 };
 use p2pcall::cli::{Color, Render};
 use p2pcall::media::frame::VideoFrame;
+use p2pcall::media::level::Gauge;
 use p2pcall::media::slot::Slot;
 use p2pcall::tui::model::{QrView, Role, Share};
 use p2pcall::tui::{TuiSetup, run};
@@ -44,6 +45,7 @@ async fn main() {
         commands: to_call,
         remote: Box::new(remote),
         local: Box::new(local),
+        levels: Gauge::default(),
         share: Box::new(move |code| {
             assert!(!panics, "a panic on the screen's own thread, asked for");
             share(code)

@@ -47,10 +47,11 @@ use crate::config::{AudioChoice, MediaConfig, SpeakerChoice};
 use crate::error::{Exit, Failure};
 use device::DeviceKind;
 use frame::{Codec, EncodedFrame, MediaKind, MediaPacket, VideoFrame};
+use level::Levels;
 use picture::{Picture, PictureConfig, PictureStats};
 use record::Tap;
 use slot::{Screens, Slot};
-use sound::{Levels, Sound, SoundConfig, SoundStats};
+use sound::{Sound, SoundConfig, SoundStats};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -155,6 +156,7 @@ impl Media {
                 sink: config.speaker.clone(),
                 bitrate: aim.sound,
                 headphones: config.headphones,
+                gauge: screens.levels.clone(),
             },
             frames,
             started,

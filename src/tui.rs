@@ -29,6 +29,7 @@ pub mod view;
 use crate::call::event::{CallEvent, CodeEvent, Command};
 use crate::cli;
 use crate::error::{Exit, Failure};
+use crate::media::level::Gauge;
 use crate::tui::feed::{Painters, PictureFeed};
 use crate::tui::guard::{Guard, OnScreen};
 use crate::tui::host::{Input, Keyboard, Output};
@@ -69,6 +70,8 @@ pub struct TuiSetup {
     pub remote: Box<dyn PictureFeed>,
     /// The own pictures.
     pub local: Box<dyn PictureFeed>,
+    /// How loud both ends are.
+    pub levels: Gauge,
     /// Makes what is shown and copied of a code.
     pub share: Box<dyn Fn(&CodeEvent) -> Share + Send>,
     /// Where standard error goes meanwhile.

@@ -9,6 +9,7 @@ use p2pcall::call::event::{
     PathEvent, PathKind, Protocol, RecordingEvent, Side, StateEvent, StatsEvent, VideoStats,
 };
 use p2pcall::code::network::{Mapping, NetworkSummary, Udp};
+use p2pcall::media::level::Levels;
 use p2pcall::nat::explain::{Attempt, Pair, Reply, explain};
 use p2pcall::nat::predict::Meeting;
 use p2pcall::picture::{CellSize, ColorDepth};
@@ -69,7 +70,8 @@ impl Script {
     }
 
     fn tick(mut self, at: u64) -> Self {
-        update(&mut self.0, Msg::Tick, Duration::from_secs(at));
+        let levels = Levels { input_dbfs: Some(-31.0), output_dbfs: -24.0 };
+        update(&mut self.0, Msg::Tick(levels), Duration::from_secs(at));
         self
     }
 }
@@ -259,6 +261,7 @@ fn demo() -> Script {
         .then(Msg::Picture(Which::Remote, (640, 360)))
         .then(Msg::Picture(Which::Local, (640, 360)))
         .call(stats())
+        .tick(28)
 }
 
 /// A screen as text, pictures shaded.

@@ -17,6 +17,7 @@ mod truth;
 use p2pcall::config::{AudioChoice, SpeakerChoice};
 use p2pcall::error::Exit;
 use p2pcall::media::frame::{EncodedFrame, MediaPacket};
+use p2pcall::media::level::Gauge;
 use p2pcall::media::sound::{Sound, SoundConfig, SoundEvent};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ use tokio::sync::mpsc;
 
 /// Calls with themselves: what is played is what was spoken, and no echo of it is to be cancelled.
 fn config(source: AudioChoice, sink: SpeakerChoice) -> SoundConfig {
-    SoundConfig { source, sink, bitrate: 48_000, headphones: true }
+    SoundConfig { source, sink, bitrate: 48_000, headphones: true, gauge: Gauge::default() }
 }
 
 fn scratch(name: &str) -> PathBuf {

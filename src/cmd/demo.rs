@@ -96,7 +96,8 @@ async fn both(alice: &CallConfig, bob: &CallConfig, line: Line) -> Ending {
     };
     let offering = async {
         // What the friend sees stands in the place of the own picture: both have been through the whole call.
-        let screens = Screens { remote: line.screens.remote.clone(), ..Screens::default() };
+        let Screens { remote, levels, .. } = line.screens;
+        let screens = Screens { remote, levels, ..Screens::default() };
         let line = Line { events, commands: line.commands, started, screens };
         session::offer(alice, line).await
     };

@@ -128,6 +128,7 @@ where
         commands,
         remote: Box::new(screens.remote.clone()),
         local: Box::new(screens.local.clone()),
+        levels: screens.levels.clone(),
         share: Box::new(move |code| screen.share(code)),
         log,
     };

@@ -3,6 +3,9 @@
 //! 0 dBFS is the loudness of a full-scale sine (AES17), so a sine of amplitude 0.1 reads -20 dBFS both as
 //! RMS and as peak.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 /// What silence reads as, dBFS.
 pub const FLOOR_DBFS: f32 = -100.0;
 /// A full-scale sine has an RMS of 1/sqrt(2).
@@ -16,6 +19,52 @@ pub fn dbfs(amplitude: f32) -> f32 {
         (20.0 * amplitude.log10()).max(FLOOR_DBFS)
     } else {
         FLOOR_DBFS
+    }
+}
+
+/// How loud it is at both ends, dBFS (0: a full-scale sine; -100: nothing).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Levels {
+    /// Own sound as it is sent; `None` while muted, when there is no source, or its device is not there.
+    pub input_dbfs: Option<f32>,
+    /// The friend's sound as it is played.
+    pub output_dbfs: f32,
+}
+
+impl Default for Levels {
+    fn default() -> Self {
+        Self { input_dbfs: None, output_dbfs: FLOOR_DBFS }
+    }
+}
+
+/// Where the levels stand that are measured this moment; clones share it. Each has one writer; reading is cheap.
+#[derive(Debug, Clone)]
+pub struct Gauge(Arc<[AtomicU32; 2]>);
+
+impl Default for Gauge {
+    fn default() -> Self {
+        Self(Arc::new([f32::NAN, FLOOR_DBFS].map(|level| AtomicU32::new(level.to_bits()))))
+    }
+}
+
+impl Gauge {
+    /// Own sound is so loud.
+    pub fn set_input(&self, dbfs: Option<f32>) {
+        let [input, _] = &*self.0;
+        input.store(dbfs.unwrap_or(f32::NAN).to_bits(), Ordering::Relaxed);
+    }
+
+    /// The friend's sound is so loud.
+    pub fn set_output(&self, dbfs: f32) {
+        let [_, output] = &*self.0;
+        output.store(dbfs.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Both.
+    pub fn levels(&self) -> Levels {
+        let [input, output] = &*self.0;
+        let [input, output] = [input, output].map(|level| f32::from_bits(level.load(Ordering::Relaxed)));
+        Levels { input_dbfs: (!input.is_nan()).then_some(input), output_dbfs: output }
     }
 }
 
@@ -51,7 +100,7 @@ impl Loudness {
     }
 }
 
-/// What a level meter shows: it rises at once and falls slowly, so that somebody who looks once a second
+/// What a level meter shows: it rises at once and falls slowly, so that somebody who looks now and then
 /// still sees a word that was said in between. The fall is that of a programme meter of type I
 /// (IEC 60268-10): 20 dB in 1.7 s.
 #[derive(Debug, Clone, Copy, PartialEq)]

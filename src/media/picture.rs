@@ -135,7 +135,7 @@ impl Picture {
         shared.held.store(config.aim.is_none(), Ordering::Relaxed);
         let sink = config.video_out.as_deref().map(|path| Y4mWriter::create(path, config.fps)).transpose()?;
         let (packets, packets_in) = sync_channel(PACKETS);
-        let Screens { local, remote } = screens.clone();
+        let Screens { local, remote, .. } = screens.clone();
         let mut picture = Self {
             shared: Arc::clone(&shared),
             local: local.clone(),

@@ -2,6 +2,7 @@
 //! screen: a slow reader never holds up the writer and never sees an old picture. Knows not what it holds.
 
 use super::frame::VideoFrame;
+use super::level::Gauge;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -15,13 +16,15 @@ struct Inner<T> {
     dropped: AtomicU64,
 }
 
-/// Where the two pictures of a call are put for a screen, from before the call until after it.
+/// Where the two pictures of a call are put for a screen, and how loud it is, from before the call until after it.
 #[derive(Debug, Clone, Default)]
 pub struct Screens {
     /// Own picture, as it is sent.
     pub local: Slot<VideoFrame>,
     /// The friend's picture.
     pub remote: Slot<VideoFrame>,
+    /// How loud both ends are.
+    pub levels: Gauge,
 }
 
 impl<T> Clone for Slot<T> {

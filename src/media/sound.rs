@@ -21,13 +21,13 @@ mod shared;
 
 pub use crate::media::device::DeviceKind;
 pub use events::SoundEvent;
-pub use shared::Levels;
 
 use crate::config::{AudioChoice, SpeakerChoice};
 use crate::error::{Exit, Failure};
 use crate::media::device::{self, DeviceError};
 use crate::media::frame::{EncodedFrame, MediaPacket, Moment};
 use crate::media::jitter::JitterStats;
+use crate::media::level::{Gauge, Levels};
 use crate::media::record::Tap;
 use crate::media::sink::speaker::Speaker;
 use crate::media::sink::wav::WavSink;
@@ -56,7 +56,7 @@ const EVENTS: usize = 64;
 const FIND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What sounds where.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct SoundConfig {
     /// Own sound.
     pub source: AudioChoice,
@@ -66,6 +66,8 @@ pub struct SoundConfig {
     pub bitrate: u32,
     /// The friend is heard by headphones: there is no echo to cancel.
     pub headphones: bool,
+    /// Where the levels are put.
+    pub gauge: Gauge,
 }
 
 /// Counters since the start.
@@ -113,7 +115,7 @@ impl Sound {
         started: Instant,
     ) -> Result<(Self, mpsc::Receiver<SoundEvent>), Failure> {
         let (events, events_out) = mpsc::channel(EVENTS);
-        let shared = Arc::new(Shared::new(config.bitrate, config.headphones, started));
+        let shared = Arc::new(Shared::new(config.bitrate, config.headphones, config.gauge, started));
         let events = Teller(events);
         // What goes to a file, or nowhere, has no echo.
         let aloud = matches!(config.sink, SpeakerChoice::Default | SpeakerChoice::Named(_));
@@ -160,7 +162,7 @@ impl Sound {
 
     /// How loud it is in both directions, this moment. Cheap.
     pub fn levels(&self) -> Levels {
-        self.shared.levels()
+        self.shared.gauge.levels()
     }
 
     /// Counters. Cheap.

@@ -4,9 +4,11 @@
 
 mod code;
 mod ended;
+mod said;
 
 use crate::call::channel::MAX_CHAT;
-use crate::call::event::{CallState, PathEvent, Side, StatsEvent};
+use crate::call::event::{CallState, PathEvent, StatsEvent};
+use crate::media::level::Levels;
 use crate::nat::explain::Explanation;
 use crate::tui::input::TextInput;
 use crate::tui::theme::Look;
@@ -15,6 +17,7 @@ use std::time::Duration;
 
 pub use code::{Copied, CopyWhat, QrView, Share, ShownCode};
 pub use ended::Ended;
+pub use said::{ChatLine, Recording, Transfer};
 
 /// Chat lines kept.
 pub const CHAT_LINES: usize = 300;
@@ -121,30 +124,6 @@ pub struct Words {
     pub verified: bool,
 }
 
-/// One chat line, or what became of a file or a recording.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChatLine {
-    /// Who wrote it.
-    pub from: Side,
-    /// One clean line.
-    pub text: String,
-    /// It says what was done, not what was said.
-    pub did: bool,
-    /// When it came.
-    pub at: Duration,
-}
-
-/// A file on its way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transfer {
-    /// Its clean name.
-    pub name: String,
-    /// Its size.
-    pub bytes: u64,
-    /// Bytes so far.
-    pub done: u64,
-}
-
 /// The key that is held to speak, down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Talking {
@@ -154,19 +133,6 @@ pub struct Talking {
     pub repeats: bool,
     /// Muted or not, as it is again once it is let go of; `None` where another key has decided since.
     pub back: Option<bool>,
-}
-
-/// Who records the call.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Recording {
-    /// This end.
-    pub own: bool,
-    /// The friend.
-    pub friend: bool,
-    /// This end was told to, and may still ask the friend's.
-    pub wished: bool,
-    /// The last file of this end's.
-    pub path: Option<String>,
 }
 
 /// A warning or an error on the screen.
@@ -267,6 +233,8 @@ pub struct Model {
     pub attempt: Option<Box<Explanation>>,
     /// How packets travel.
     pub path: Option<PathEvent>,
+    /// How loud both ends are.
+    pub levels: Levels,
     /// The last second.
     pub stats: Option<Box<StatsEvent>>,
     /// The safety words.
@@ -328,6 +296,7 @@ impl Model {
             headphones: false,
             attempt: None,
             path: None,
+            levels: Levels::default(),
             stats: None,
             words: None,
             chat: VecDeque::new(),

@@ -3,6 +3,7 @@
 
 use crate::call::event::{CallEvent, CodeEvent, Command};
 use crate::media::frame::VideoFrame;
+use crate::media::level::Gauge;
 use crate::tui::TuiSetup;
 use crate::tui::clipboard;
 use crate::tui::compose::Composer;
@@ -20,8 +21,8 @@ use tokio::time::Instant;
 
 /// The cells are drawn at most so often; pictures as they come.
 const CELL_FRAME: Duration = Duration::from_millis(33);
-/// The longest nap: clocks on the screen go by it.
-const NAP: Duration = Duration::from_millis(250);
+/// So often clocks and levels on the screen go on.
+const TICK: Duration = Duration::from_millis(100);
 
 /// Every contact of the screen with the world.
 pub(super) struct World {
@@ -85,6 +86,10 @@ struct Running {
     dirty: bool,
     /// A picture came since pictures were drawn.
     fresh: bool,
+    /// How loud both ends are.
+    levels: Gauge,
+    /// When clocks and levels went on last.
+    ticked: Duration,
     /// When the cells were drawn last.
     drawn: Option<Duration>,
     /// Since when the process is about to be stopped.
@@ -122,6 +127,8 @@ impl Running {
             extra: Vec::new(),
             dirty: true,
             fresh: false,
+            levels: setup.levels,
+            ticked: Duration::ZERO,
             drawn: None,
             suspended: None,
         })
@@ -164,10 +171,9 @@ impl Running {
     /// How long the loop may sleep: until the cells may be drawn again, or the clocks have to go on.
     fn nap(&self) -> Duration {
         let waiting = self.dirty && !self.output.is_busy() && self.suspended.is_none();
-        match self.drawn {
-            Some(drawn) if waiting => (drawn + CELL_FRAME).saturating_sub(self.now()),
-            _ => NAP,
-        }
+        let tick = self.ticked + TICK;
+        let wanted = self.drawn.filter(|_| waiting).map_or(tick, |drawn| tick.min(drawn + CELL_FRAME));
+        wanted.saturating_sub(self.now())
     }
 
     /// Takes in what woke the loop; the end, if that is what it was.
@@ -202,7 +208,8 @@ impl Running {
                 if self.suspended.is_some_and(|since| self.now() >= since + STOP_PATIENCE) {
                     self.resume()?;
                 }
-                Msg::Tick
+                self.ticked = self.now();
+                Msg::Tick(self.levels.levels())
             }
         };
         self.dirty = true;

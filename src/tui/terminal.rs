@@ -1,4 +1,5 @@
 //! I/O: what is known of the terminal: by the environment, by its driver, and by its own answers.
+#![expect(clippy::disallowed_methods, reason = "I/O: an answer is waited for by the clock")]
 
 use crate::cli;
 use crate::picture::query::{Heard, QUESTION, hear};

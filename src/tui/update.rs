@@ -4,6 +4,7 @@ mod event;
 mod press;
 
 use crate::call::event::{CallEvent, CodeEvent, Command, EndReason};
+use crate::media::level::Levels;
 use crate::share::name::is_dropped_file;
 use crate::tui::model::{
     CODE_LIMIT, Copied, CopyWhat, Ended, HANGUP_PATIENCE, Layer, Model, Role, Screen, Share, Which,
@@ -32,8 +33,8 @@ pub enum Msg {
     Terminate,
     /// The call is gone without having said so.
     CallGone,
-    /// Time passed.
-    Tick,
+    /// Time passed, and it is so loud at both ends.
+    Tick(Levels),
 }
 
 /// What the terminal's side has to do.
@@ -68,7 +69,7 @@ pub fn update(model: &mut Model, msg: Msg, now: Duration) -> Vec<Effect> {
         Msg::Picture(which, size) => picture(model, which, size),
         Msg::Terminate => terminate(model),
         Msg::CallGone => event::gone(model),
-        Msg::Tick => tick(model),
+        Msg::Tick(levels) => tick(model, levels),
     }
 }
 
@@ -147,7 +148,8 @@ fn terminate(model: &mut Model) -> Vec<Effect> {
     if matches!(model.screen, Screen::Leaving(_)) { vec![Effect::Leave] } else { leave(model, true) }
 }
 
-fn tick(model: &mut Model) -> Vec<Effect> {
+fn tick(model: &mut Model, levels: Levels) -> Vec<Effect> {
+    model.levels = levels;
     match model.screen {
         Screen::Leaving(until) if model.now >= until => vec![Effect::Leave],
         _ => Vec::new(),

@@ -240,7 +240,7 @@ impl Capture {
         self.quiet = loudness.is_quiet();
         let level = self.meter.push(loudness.rms_dbfs, FRAME_DURATION.as_secs_f32());
         let heard = self.source.is_there() && !muted;
-        self.shared.input_level.store(if heard { level } else { f32::NAN });
+        self.shared.gauge.set_input(heard.then_some(level));
         if let Err(error) = self.adjust() {
             log::warn!("the sound encoder refuses a setting: {error}");
         }

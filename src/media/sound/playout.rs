@@ -149,7 +149,7 @@ impl Playing {
     fn report(&mut self, now: Duration, piece: &[f32]) {
         let length = piece.len() as f32 / SAMPLE_RATE as f32;
         let level = self.meter.push(Loudness::of(piece).rms_dbfs, length);
-        self.shared.output_level.store(level);
+        self.shared.gauge.set_output(level);
         self.shared.set_jitter(self.player.stats());
         let lag = self.lag(now);
         self.shared.set_heard(self.player.moment().map(|heard| Moment { at: heard.at + lag, ..heard }));

@@ -5,7 +5,7 @@ use super::SoundStats;
 use crate::media::audio::DEFAULT_LOSS;
 use crate::media::frame::{Moment, SAMPLE_RATE};
 use crate::media::jitter::JitterStats;
-use crate::media::level::FLOOR_DBFS;
+use crate::media::level::Gauge;
 use crate::media::record::Tap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,15 +29,6 @@ impl AtomicF32 {
     }
 }
 
-/// How loud it is, dBFS (0: a full-scale sine; -100: nothing).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Levels {
-    /// Own sound as it is sent; `None` while muted, when there is no source, or its device is not there.
-    pub input_dbfs: Option<f32>,
-    /// The friend's sound as it is played.
-    pub output_dbfs: f32,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -49,9 +40,7 @@ pub(super) struct Shared {
     pub(super) cancelling: AtomicBool,
     pub(super) bitrate: AtomicU32,
     pub(super) expected_loss: AtomicF32,
-    /// dBFS; not a number while muted or without a source.
-    pub(super) input_level: AtomicF32,
-    pub(super) output_level: AtomicF32,
+    pub(super) gauge: Gauge,
     pub(super) frames_sent: AtomicU64,
     pub(super) frames_dropped: AtomicU64,
     pub(super) packets_dropped: AtomicU64,
@@ -69,7 +58,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(bitrate: u32, headphones: bool, started: Instant) -> Self {
+    pub(super) fn new(bitrate: u32, headphones: bool, gauge: Gauge, started: Instant) -> Self {
         let (end, waiting) = rtrb::RingBuffer::new(SAMPLE_RATE as usize);
         Self {
             started,
@@ -79,8 +68,7 @@ impl Shared {
             cancelling: AtomicBool::new(false),
             bitrate: AtomicU32::new(bitrate),
             expected_loss: AtomicF32::new(DEFAULT_LOSS),
-            input_level: AtomicF32::new(f32::NAN),
-            output_level: AtomicF32::new(FLOOR_DBFS),
+            gauge,
             frames_sent: AtomicU64::new(0),
             frames_dropped: AtomicU64::new(0),
             packets_dropped: AtomicU64::new(0),
@@ -108,11 +96,6 @@ impl Shared {
 
     pub(super) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn levels(&self) -> Levels {
-        let input = self.input_level.load();
-        Levels { input_dbfs: (!input.is_nan()).then_some(input), output_dbfs: self.output_level.load() }
     }
 
     pub(super) fn set_jitter(&self, stats: JitterStats) {

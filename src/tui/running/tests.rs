@@ -1,6 +1,7 @@
 use super::*;
 use crate::call::event::{CallState, CodeForm, CodeKind, EndReason, StateEvent};
 use crate::cli::{Color, Render};
+use crate::media::level::Gauge;
 use crate::picture::{CellSize, ColorDepth};
 use crate::tui::model::Role;
 use crate::tui::view::PictureArea;
@@ -63,6 +64,7 @@ struct Bench {
     events: Option<mpsc::Sender<(Duration, CallEvent)>>,
     commands: mpsc::Receiver<Command>,
     remote: mpsc::Sender<Arc<VideoFrame>>,
+    levels: Gauge,
     _local: mpsc::Sender<Arc<VideoFrame>>,
     frames: mpsc::Receiver<Vec<u8>>,
     done: mpsc::Sender<io::Result<()>>,
@@ -78,7 +80,7 @@ impl Bench {
         let (to_call, commands) = mpsc::channel(16);
         let ((remote, remote_feed), (local, local_feed)) = (mpsc::channel(16), mpsc::channel(16));
         let (output, frames, done) = Output::pair();
-        let host = FakeHost::default();
+        let (host, levels) = (FakeHost::default(), Gauge::default());
         let setup = TuiSetup {
             role,
             ask_code: false,
@@ -92,6 +94,7 @@ impl Bench {
             commands: to_call,
             remote: Box::new(Pictures(Mutex::new(remote_feed))),
             local: Box::new(Pictures(Mutex::new(local_feed))),
+            levels: levels.clone(),
             share: Box::new(|_| Share::default()),
             log: None,
         };
@@ -102,7 +105,7 @@ impl Bench {
         let screen = tokio::spawn(show(setup, world, SIZE));
         let parser = vt100::Parser::new(SIZE.1, SIZE.0, 0);
         let events = Some(events);
-        Self { input, events, commands, remote, _local: local, frames, done, parser, host, screen }
+        Self { input, events, commands, remote, levels, _local: local, frames, done, parser, host, screen }
     }
 
     async fn call(&self, event: CallEvent) {
@@ -192,6 +195,24 @@ async fn pictures_are_drawn_around_what_covers_them() {
     bench.until(|shown| !shown.contains("Hang up") && !shown.contains("RR  RR")).await;
     let covered = bench.parser.screen().contents();
     bench.until(|shown| shown.matches('R').count() >= covered.matches('R').count()).await;
+}
+
+#[tokio::test]
+async fn levels_move_also_while_pictures_keep_the_screen_busy() {
+    let mut bench = Bench::open(Role::Answer);
+    bench.state(CallState::Connected).await;
+    let remote = bench.remote.clone();
+    let pictures = tokio::spawn(async move {
+        while remote.send(Arc::new(VideoFrame::black(64, 36))).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    });
+    for (dbfs, column) in [(-20.0, "your friend ▆"), (-60.0, "your friend ▁"), (-20.0, "your friend ▆")]
+    {
+        bench.levels.set_output(dbfs);
+        bench.until(|shown| shown.contains(column)).await;
+    }
+    pictures.abort();
 }
 
 #[tokio::test]

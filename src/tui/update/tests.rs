@@ -1,5 +1,6 @@
 use super::*;
 use crate::call::event::{CallState, CodeForm, CodeKind, FileState, Notice, Side, StateEvent};
+use crate::media::level::Levels;
 use crate::picture::{CellSize, ColorDepth};
 use crate::tui::input::TextInput;
 use crate::tui::model::{CHAT_LIMIT, CHAT_LINES, Place};
@@ -257,9 +258,9 @@ fn hanging_up_asks_then_waits_a_second_for_the_call() {
     bench.key(KeyCode::Char('q'));
     assert_eq!(bench.key(KeyCode::Char('y')), command(Command::Hangup));
     bench.now += Duration::from_millis(900);
-    assert_eq!(bench.send(Msg::Tick), vec![]);
+    assert_eq!(bench.send(Msg::Tick(Levels::default())), vec![]);
     bench.now += Duration::from_millis(100);
-    assert_eq!(bench.send(Msg::Tick), vec![Effect::Leave]);
+    assert_eq!(bench.send(Msg::Tick(Levels::default())), vec![Effect::Leave]);
     let ended = bench.model.ended.expect("a reason");
     assert_eq!((ended.reason, ended.interrupted), (EndReason::Hangup, false));
     assert_eq!(ended.to_string(), "You hung up. The call lasted 1:30.");
@@ -323,11 +324,11 @@ fn warnings_fade_and_errors_stay() {
     bench.send(Msg::Call(CallEvent::Warning(notice.clone())));
     assert!(bench.model.fresh_notice().is_some());
     bench.now = Duration::from_secs(60);
-    bench.send(Msg::Tick);
+    bench.send(Msg::Tick(Levels::default()));
     assert!(bench.model.fresh_notice().is_none());
     bench.send(Msg::Call(CallEvent::Error(notice)));
     bench.now = Duration::from_secs(600);
-    bench.send(Msg::Tick);
+    bench.send(Msg::Tick(Levels::default()));
     assert!(bench.model.fresh_notice().is_some());
 }
 

@@ -89,7 +89,7 @@ pub(super) fn people(model: &Model, columns: usize) -> Line<'static> {
     facts.extend(recording(model).map(|words| (words, Tone::Alarm)));
     if model.local.muted {
         facts.push(("YOU ARE MUTED".to_owned(), Tone::Warn));
-    } else if model.talk.is_some_and(|talking| talking.back == Some(true)) {
+    } else if model.talk.is_some_and(|talking| talking.back == Some(true)) && !model.no_microphone {
         facts.push(("YOU ARE HEARD (Space)".to_owned(), Tone::Good));
     }
     if model.no_microphone {
@@ -105,10 +105,14 @@ pub(super) fn people(model: &Model, columns: usize) -> Line<'static> {
         facts.push(("headphones".to_owned(), Tone::Dim));
     }
     let [own, friends] = levels(model);
-    facts.extend(own.map(|level| (format!("you {level}"), Tone::Plain)));
-    let friend = if model.role == Role::Demo { "a call of two ends on this machine" } else { model.friend() };
+    let demo = model.role == Role::Demo;
+    let [you, friend] = if demo { ["Alice", "her friend"] } else { ["you", model.friend()] };
+    facts.extend(own.map(|level| (format!("{you} {level}"), Tone::Plain)));
     let level = friends.map(|level| format!(" {level}")).unwrap_or_default();
     facts.push((text::clip(friend, columns / 2) + &level, Tone::Title));
+    if demo {
+        facts.push(("a call of two ends on this machine".to_owned(), Tone::Title));
+    }
     if model.remote.muted {
         facts.push(("muted".to_owned(), Tone::Warn));
     }
@@ -132,12 +136,11 @@ pub(super) fn people(model: &Model, columns: usize) -> Line<'static> {
     join(model, columns, facts)
 }
 
-/// How loud this end and the friend are, each as a column: it falls as slowly as a programme meter, so a look a second
-/// shows whether a voice comes through. None of who is muted or has no microphone.
+/// How loud this end and the friend are, each as a column: whether a voice comes through. None of who is muted or has
+/// no microphone.
 fn levels(model: &Model) -> [Option<char>; 2] {
-    let Some(audio) = model.stats.as_ref().map(|stats| &stats.audio) else { return [None; 2] };
-    let own = audio.level_in_dbfs.filter(|_| !model.local.muted);
-    let friends = audio.level_out_dbfs.filter(|_| !model.remote.muted);
+    let own = model.levels.input_dbfs.filter(|_| !model.local.muted);
+    let friends = (!model.remote.muted).then_some(model.levels.output_dbfs);
     [own, friends].map(|level| level.map(column))
 }
 
