@@ -30,7 +30,17 @@ pub fn call(args: &CallArgs, file: &ConfigFile) -> Result<CallConfig, Failure> {
     let login = std::env::var("USER").or_else(|_| std::env::var("USERNAME")).unwrap_or_default();
     let config = settle::call(args, file, &login)?;
     config.record.as_deref().map_or(Ok(()), can_record)?;
+    can_keep(&config.save_to)?;
     Ok(config)
+}
+
+/// Where files are kept is a folder, or becomes one.
+fn can_keep(folder: &Path) -> Result<(), Failure> {
+    if folder.is_dir() || !folder.exists() {
+        return Ok(());
+    }
+    let message = format!("Files cannot be kept in {}: that is no folder.", folder.display());
+    Err(Failure::new(Exit::Failure, "save_to", message, "Give --save-to a folder."))
 }
 
 /// Better said before the call than in it.

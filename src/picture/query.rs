@@ -6,8 +6,9 @@
 use super::Answers;
 
 /// A query of kitty's graphics protocol with one pixel, which it checks and does not keep; then the primary device
-/// attributes (ECMA-48 DA, as xterm's control sequences have it).
-pub const QUESTION: &[u8] = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[c";
+/// attributes (ECMA-48 DA, as xterm's control sequences have it). Some terminals know no such sequences as the first
+/// and print it: the line is cleared.
+pub const QUESTION: &[u8] = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[c\r\x1b[2K";
 
 /// Sixel graphics, among the primary device attributes (DEC's VT340).
 const SIXEL: &[u8] = b"4";

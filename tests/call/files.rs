@@ -159,3 +159,12 @@ impl Drop for Unmount<'_> {
         let _ = std::process::Command::new("umount").arg("-l").arg(self.0).status();
     }
 }
+
+#[test]
+fn a_place_for_files_that_is_no_folder_is_named_before_there_is_a_code() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let place = file.path().to_str().expect("UTF-8");
+    let mut alice = Process::start(&["offer", "--no-servers", "--save-to", place]);
+    assert_eq!(alice.exit(SOON), 1);
+    assert!(alice.of_kind("code").next().is_none());
+}
