@@ -52,7 +52,7 @@ fn watch(
     let [middle, tail, rate] = names;
     let milliseconds = |what, most| Figure { what, unit: "ms", most, digits: 0 };
     table.row(milliseconds(middle, None), &ages(0.5));
-    table.row(milliseconds(tail, Some(80.0)), &ages(0.95));
+    table.row(milliseconds(tail, Some(60.0)), &ages(0.95));
     table.row(Figure { what: rate, unit: "kB/s", most: None, digits: 0 }, &rates);
     let sum = |count: fn(&Seen) -> usize| calls.iter().map(count).sum::<usize>();
     let sent: f64 = calls.iter().map(|seen| seen.span.as_secs_f64() * 30.0).sum();
