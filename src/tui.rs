@@ -109,13 +109,16 @@ async fn open(mut setup: TuiSetup) -> io::Result<Ended> {
     }
     let size = crossterm::terminal::size()?;
     let guard = Guard::enter(setup.log.take())?;
-    let (facts, typed) = terminal::facts(setup.render);
     let (to_input, input) = mpsc::channel(INPUT_QUEUE);
+    let signals = tokio::spawn(host::signals(to_input.clone()));
+    // Signals are heard by now: none that comes while an answer is waited for leaves the terminal raw.
+    let render = setup.render;
+    let asking = tokio::task::spawn_blocking(move || terminal::facts(render));
+    let (facts, typed) = asking.await.map_err(io::Error::other)?;
     for key in typed {
         // Room for more of them than anybody types in that time.
         let _ = to_input.try_send(Input::Msg(Msg::Key(key)));
     }
-    let signals = tokio::spawn(host::signals(to_input.clone()));
     let keyboard = Keyboard::read(to_input)?;
     let tool = clipboard::tool(|name| std::env::var(name).ok(), clipboard::in_path);
     let (look, picture) = theme::looks(setup.render, setup.color, &facts);

@@ -13,6 +13,7 @@ mod pty;
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -240,4 +241,15 @@ fn a_terminal_that_says_it_takes_pixels_gets_them_and_what_was_typed_meanwhile_i
         terminal.say(b"y");
         assert!(terminal.child.wait().expect("it ends").success());
     }
+}
+
+#[test]
+fn a_signal_while_the_terminal_owes_an_answer_gives_it_back() {
+    let mut terminal = Played::demo();
+    terminal.await_sent(b"\x1b[c");
+    std::thread::sleep(Duration::from_millis(200));
+    let id = terminal.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill").success());
+    terminal.await_sent(b"\x1b[?1049l");
+    assert_eq!(terminal.child.wait().expect("it ends").signal(), None);
 }

@@ -30,7 +30,8 @@ pub async fn run(args: CheckArgs) -> Result<Exit, Failure> {
     let file = settings::config_file()?;
     let config = settle::media(&args.media, &file)?;
     let rehearsal = move || {
-        let (facts, _typed) = terminal::facts(cli::Render::Auto);
+        // What is read by a program has nothing in it but the result, so the terminal is not asked.
+        let facts = if args.json { terminal::known() } else { terminal::facts(cli::Render::Auto).0 };
         Check { quiet: args.json, facts, lines: Vec::new(), exit: Exit::Ok }.all(&config)
     };
     let (lines, exit) = tokio::task::spawn_blocking(rehearsal).await.map_err(|error| {

@@ -3,35 +3,42 @@
 
 use crate::cli;
 use crate::picture::query::{Heard, QUESTION, hear};
-use crate::picture::{CellSize, Facts};
+use crate::picture::{Answers, CellSize, Facts};
 use crate::tui::guard;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
-/// How long an answer is waited for. Terminals on this machine answer within milliseconds.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long an answer is waited for: terminals on this machine answer within milliseconds, and one that comes when
+/// nobody waits any more would be taken for keys.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// An answer has less than this.
 const MOST: usize = 512;
 
 /// What is known of the terminal, and what was typed while it was asked: only where the answer decides how pictures
 /// are drawn.
 pub fn facts(render: cli::Render) -> (Facts, Vec<KeyEvent>) {
-    let mut facts = Facts::from_env(|name| std::env::var(name).ok());
+    let mut facts = known();
     let mut typed = Vec::new();
     let asked = render == cli::Render::Auto && facts.may_be_asked();
     if asked && io::stdin().is_terminal() && io::stdout().is_terminal() {
         match guard::raw(ask) {
             Ok(heard) => {
-                facts.answers = heard.answers;
+                facts.answers = Answers { cell: facts.answers.cell, ..heard.answers };
                 typed = keys(&heard.typed);
             }
             Err(error) => log::debug!("the terminal was not asked: {error}"),
         }
     }
-    facts.answers.cell = cell();
     (facts, typed)
+}
+
+/// What is known without asking.
+pub fn known() -> Facts {
+    let mut facts = Facts::from_env(|name| std::env::var(name).ok());
+    facts.answers.cell = cell();
+    facts
 }
 
 /// The size of a cell, where the driver was told.
@@ -78,17 +85,20 @@ fn is_readable(within: Duration) -> io::Result<bool> {
     }
 }
 
-/// Text as the keys it was typed by; what is part of other keys' sequences is left out.
+/// Bytes as the keys they were typed by, Ctrl-C among them, up to the first of a key that sends a sequence.
 fn keys(typed: &[u8]) -> Vec<KeyEvent> {
-    let key = |character| match character {
-        '\r' => KeyCode::Enter,
-        other => KeyCode::Char(other),
+    let typed = typed.split(|byte| *byte == 0x1b).next().unwrap_or_default();
+    let key = |typed| {
+        let (code, modifiers) = match typed {
+            '\r' => (KeyCode::Enter, KeyModifiers::NONE),
+            '\x7f' => (KeyCode::Backspace, KeyModifiers::NONE),
+            '\x01'..='\x1a' => (KeyCode::Char(char::from(typed as u8 | 0x60)), KeyModifiers::CONTROL),
+            other if other.is_control() || other == char::REPLACEMENT_CHARACTER => return None,
+            other => (KeyCode::Char(other), KeyModifiers::NONE),
+        };
+        Some(KeyEvent::new(code, modifiers))
     };
-    let text =
-        String::from_utf8_lossy(typed.split(|byte| *byte == 0x1b).next().unwrap_or_default()).into_owned();
-    let known =
-        text.chars().filter(|one| *one == '\r' || !one.is_control() && *one != char::REPLACEMENT_CHARACTER);
-    known.map(|one| KeyEvent::new(key(one), KeyModifiers::NONE)).collect()
+    String::from_utf8_lossy(typed).chars().filter_map(key).collect()
 }
 
 #[cfg(test)]
@@ -100,6 +110,7 @@ mod tests {
         let codes = |typed: &[u8]| keys(typed).iter().map(|key| key.code).collect::<Vec<_>>();
         assert_eq!(codes("ä1\r".as_bytes()), [KeyCode::Char('ä'), KeyCode::Char('1'), KeyCode::Enter]);
         assert_eq!(codes(b"a\x1b[?62;4"), [KeyCode::Char('a')]);
-        assert_eq!(codes(b"\x01\xff"), []);
+        assert_eq!(codes(b"\x7f\xff\0"), [KeyCode::Backspace]);
+        assert_eq!(keys(b"\x03"), [KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)]);
     }
 }
